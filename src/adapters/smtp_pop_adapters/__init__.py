@@ -1,0 +1,1 @@
+"""Adapters that do the I/O for smtp_pop_core."""

@@ -1,0 +1,73 @@
+"""SMTP and POP3 as pure state machines: what both protocols share.
+
+The protocols themselves are behind their own doors: `from smtp_pop_core import smtp`.
+"""
+
+from ._errors import (
+    Answer,
+    ConnectionLost,
+    Error,
+    LocalProtocolError,
+    MessageAborted,
+    PolicyError,
+    ProtocolError,
+    Rejected,
+    RemoteProtocolError,
+    Stopping,
+)
+from ._events import ConnectionClosed, MessageData
+from ._flow import (
+    Ask,
+    AsyncBlocks,
+    Blocks,
+    Content,
+    Deadline,
+    Flow,
+    On,
+    Read,
+    Request,
+    Sleep,
+    Write,
+    on,
+    read,
+)
+from ._limits import Limits, Timeouts
+from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "Role",
+    "NEED_DATA",
+    "PAUSED",
+    "Signal",
+    "MessageData",
+    "ConnectionClosed",
+    "Limits",
+    "Timeouts",
+    "Flow",
+    "Request",
+    "Read",
+    "Write",
+    "Deadline",
+    "Sleep",
+    "Ask",
+    "On",
+    "read",
+    "on",
+    "Content",
+    "Blocks",
+    "AsyncBlocks",
+    "Error",
+    "ProtocolError",
+    "LocalProtocolError",
+    "RemoteProtocolError",
+    "ConnectionLost",
+    "Rejected",
+    "Answer",
+    "MessageAborted",
+    "PolicyError",
+    "Stopping",
+]

@@ -1,0 +1,194 @@
+"""Conversations as generators: what the outside world must do is a value.
+
+A flow yields requests and returns its result.  A driver carries each request out and
+sends the answer back, or throws what went wrong: TimeoutError, Stopping, an exception of
+the function that was asked.  A driver is one loop; all knowledge of the protocol stays in
+the flow.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Give the next octets of the peer; b"" when it will send no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Send all of data.
+
+    To a peer that has gone, it is dropped: the next Read gives what the peer still said,
+    and then b"".
+
+    Attributes:
+        data: The octets.
+        heed: Stop, and drop the rest, as soon as the peer says something.  The answer is
+            whether it did; without heed the answer is False.
+    """
+
+    data: bytes
+    heed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """From now on all reads and writes together may take so long.
+
+    It holds until the next Deadline, whatever is read meanwhile; after it each Read and
+    Write gives TimeoutError.
+
+    Attributes:
+        seconds: Above 0, or None for no bound.
+    """
+
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let so many seconds pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Call a function, await what it returns where that applies, and answer with it.
+
+    Attributes:
+        function: A method of the application, a clock, the source of a message.
+        arguments: Its arguments.  A `Content` among them is handed over as `Blocks` or
+            `AsyncBlocks`.
+    """
+
+    function: Callable[..., object]
+    arguments: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """Carry a request out on another stream than the driver's first.
+
+    Attributes:
+        stream: The label under which the driver knows that stream.
+        request: Any request but On.
+    """
+
+    stream: str
+    request: "Read | Write | Deadline | Sleep | Ask"
+
+
+Request: TypeAlias = Read | Write | Deadline | Sleep | Ask | On
+
+# Any: what a request is answered with depends on the request.
+Flow: TypeAlias = Generator[Request, Any, T]
+
+
+def read() -> Flow[bytes]:
+    """Read what the peer says next, b"" at its end."""
+    data: bytes = yield Read()
+    return data
+
+
+def on(stream: str, flow: Flow[T]) -> Flow[T]:
+    """Run a flow on another stream: each request of it is labelled with the stream.
+
+    Requests that have a label already are left as they are.
+    """
+    step: Callable[[Any], Request] = flow.send
+    answer: Any = None
+    while True:
+        try:
+            request = step(answer)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        try:
+            answer = yield request if isinstance(request, On) else On(stream, request)
+        except GeneratorExit:
+            flow.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the inner flow decides
+            step, answer = flow.throw, error
+        else:
+            step = flow.send
+
+
+class Content:
+    """Content that arrives, as flows.
+
+    Attributes:
+        ended: Whether all of it has been taken.
+    """
+
+    __slots__ = ("_piece", "ended")
+
+    def __init__(self, piece: Callable[[], Flow[bytes]]) -> None:
+        self._piece = piece
+        self.ended = False
+
+    def piece(self) -> Flow[bytes]:
+        """Return the next octets, b"" at the end.
+
+        Raises:
+            MessageAborted: The content is incomplete or cannot be accepted.
+        """
+        if self.ended:
+            return b""
+        block = yield from self._piece()
+        self.ended = not block
+        return block
+
+    def read(self) -> Flow[bytes]:
+        """Return all that is left in one piece."""
+        blocks = []
+        while block := (yield from self.piece()):
+            blocks.append(block)
+        return b"".join(blocks)
+
+
+class Blocks:
+    """Content for those who can wait: iterate over its blocks, or read it whole.
+
+    The iteration ends normally only if the content is complete and acceptable; else it
+    raises MessageAborted, before anything can be committed.
+    """
+
+    __slots__ = ("_content", "_run")
+
+    def __init__(self, run: Callable[[Flow[bytes]], bytes], content: Content) -> None:
+        self._run = run
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self._run(self._content.piece()):
+            yield block
+
+    def read(self) -> bytes:
+        """Return all that is left in one piece, bounded by `Limits.content`."""
+        return self._run(self._content.read())
+
+
+class AsyncBlocks:
+    """The same for async code: iterate with `async for`, or await `read()`."""
+
+    __slots__ = ("_content", "_run")
+
+    def __init__(
+        self, run: Callable[[Flow[bytes]], Awaitable[bytes]], content: Content
+    ) -> None:
+        self._run = run
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while block := await self._run(self._content.piece()):
+            yield block
+
+    async def read(self) -> bytes:
+        """Return all that is left in one piece, bounded by `Limits.content`."""
+        return await self._run(self._content.read())

@@ -1,0 +1,1 @@
+"""SMTP as a state machine."""
