@@ -93,5 +93,5 @@ class LineTooLong(ParseError):
     """A line that passed its limit.  Stays inside the core."""
 
 
-class OutOfOrder(Exception):  # noqa: N818 - it says what happened
+class OutOfOrder(Exception):
     """A command that the state does not allow.  Stays inside the core."""

@@ -8,8 +8,8 @@ class MessageData:
     """A block of a message's content, without the transparency of the wire.
 
     Attributes:
-        data: The octets, of any number.  Lines end with CRLF, which may fall between two
-            blocks.
+        data: The octets, of any number.  Lines end with CRLF, which may fall between
+            two blocks.
         lf_ends_lines: For sending only: a bare LF ends a line as well, and CRLF is sent
             for it.  Without it a bare LF is refused.  Not part of equality.
     """

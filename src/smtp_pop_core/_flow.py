@@ -1,9 +1,9 @@
 """Conversations as generators: what the outside world must do is a value.
 
 A flow yields requests and returns its result.  A driver carries each request out and
-sends the answer back, or throws what went wrong: TimeoutError, Stopping, an exception of
-the function that was asked.  A driver is one loop; all knowledge of the protocol stays in
-the flow.
+sends the answer back, or throws what went wrong: TimeoutError, Stopping, an exception
+of the function that was asked.  A driver is one loop; all knowledge of the protocol
+stays in the flow.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -22,13 +22,13 @@ class Read:
 class Write:
     """Send all of data.
 
-    To a peer that has gone, it is dropped: the next Read gives what the peer still said,
-    and then b"".
+    To a peer that has gone, it is dropped: the next Read gives what the peer still
+    said, and then b"".
 
     Attributes:
         data: The octets.
-        heed: Stop, and drop the rest, as soon as the peer says something.  The answer is
-            whether it did; without heed the answer is False.
+        heed: Stop, and drop the rest, as soon as the peer says something.  The answer
+            is whether it did; without heed the answer is False.
     """
 
     data: bytes
@@ -113,7 +113,7 @@ def on(stream: str, flow: Flow[T]) -> Flow[T]:
         except GeneratorExit:
             flow.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - the inner flow decides
+        except BaseException as error:
             step, answer = flow.throw, error
         else:
             step = flow.send

@@ -46,8 +46,9 @@ class Limits:
         command_line: Octets of a command line with its CRLF; extensions add to it for
             MAIL and RCPT.  Over it: 500.  RFC 5321 section 4.5.3.1.4.
         auth_line: Octets of a line of an authentication exchange.  RFC 4954 section 4.
-        reply_line: Octets of a line of a reply with its CRLF that a client accepts.  Over
-            it: RemoteProtocolError.  RFC 5321 section 4.5.3.1.5 wants 512 at least.
+        reply_line: Octets of a line of a reply with its CRLF that a client
+            accepts.  Over it: RemoteProtocolError.  RFC 5321 section 4.5.3.1.5 wants
+            512 at least.
         reply_lines: Lines of a reply that a client accepts.
         content: Octets of a message's content as the application gets it, or None for
             no bound.  Over it the content is read to its end and answered 552.
@@ -57,8 +58,8 @@ class Limits:
         messages: Messages of a session, or None for no bound.  Over it: 421.
         block: Octets of content that are read, handed on and written in one go.
         pipelined_commands: Commands that a client sends before it reads their replies.
-        pipelined_octets: The same in octets, so that two peers never wait in a write for
-            each other.  RFC 2920 section 3.1.
+        pipelined_octets: The same in octets, so that two peers never wait in a write
+            for each other.  RFC 2920 section 3.1.
         timeouts: How long to wait.
     """
 

@@ -1,0 +1,307 @@
+"""Octets to commands and replies, and back: each reader beside its writer.
+
+Text is decoded and encoded here and nowhere else.  A reader raises BadLine, which holds
+the reply that is due.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import Any, Final
+
+from .._base64 import decode_base64, encode_base64
+from .._errors import OutOfOrder, ParseError
+from .._limits import Limits
+from ._commands import (
+    Auth,
+    AuthResponse,
+    Data,
+    Ehlo,
+    Expn,
+    Extra,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
+from ._extensions import Extension, Extensions, Parameter, Verb
+from ._grammar import split_forward_path, split_parameters, split_reverse_path
+from ._replies import Command, EnhancedCode, Reply
+
+
+class BadLine(ParseError):
+    """A command line that cannot be accepted, with the reply that is due."""
+
+    def __init__(self, code: int, text: str, subject: int, detail: int) -> None:
+        super().__init__(text)
+        self.reply: Final = Reply(code, (text,), EnhancedCode(5, subject, detail))
+
+
+def _no_argument(kind: type[Command]) -> Callable[[str], Command]:
+    def read(arguments: str) -> Command:
+        if arguments:
+            raise BadLine(501, "No argument allowed", 5, 4)
+        return kind()
+
+    return read
+
+
+def _write_nothing(_: Command) -> str:
+    return ""
+
+
+def _read_auth(arguments: str) -> Auth:
+    mechanism, _, initial = arguments.partition(" ")
+    if not initial:
+        return Auth(mechanism.upper())
+    return Auth(mechanism.upper(), b"" if initial == "=" else _decode(initial.encode()))
+
+
+def _write_auth(command: Auth) -> str:
+    if command.initial is None:
+        return command.mechanism
+    initial = encode_base64(command.initial) or b"="
+    return f"{command.mechanism} {initial.decode('ascii')}"
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return decode_base64(text)
+    except ParseError as error:
+        raise BadLine(501, "Cannot decode base64", 5, 2) from error
+
+
+_VERBS: Final = (
+    Verb("EHLO", Ehlo, Ehlo, attrgetter("domain")),
+    Verb("HELO", Helo, Helo, attrgetter("domain")),
+    Verb("DATA", Data, _no_argument(Data), _write_nothing),
+    Verb("RSET", Rset, _no_argument(Rset), _write_nothing),
+    Verb("QUIT", Quit, _no_argument(Quit), _write_nothing),
+    Verb("HELP", Help, Help, attrgetter("topic")),
+    Verb("NOOP", Noop, Noop, attrgetter("text")),
+    Verb("STARTTLS", StartTls, _no_argument(StartTls), _write_nothing),
+    Verb("AUTH", Auth, _read_auth, _write_auth),
+)
+
+
+class Codec:
+    """The commands of one connection: what may be read and written depends on it.
+
+    Attributes:
+        utf8: Whether addresses may hold UTF-8, because SMTPUTF8 holds.
+    """
+
+    def __init__(
+        self,
+        extensions: Iterable[Extension],
+        limits: Limits,
+        *,
+        space_after_colon: bool,
+    ) -> None:
+        self._space_after_colon = space_after_colon
+        self._limits = limits
+        self._by_verb: dict[bytes, tuple[type[Command], Callable[[str], Command]]] = {}
+        self._by_kind: dict[type[Command], tuple[str, Callable[[Any], str]]] = {}
+        for verb in (
+            *_VERBS,
+            Verb("MAIL", Mail, self._read_mail, self._write_mail),
+            Verb("RCPT", Rcpt, self._read_rcpt, self._write_rcpt),
+            Verb("VRFY", Vrfy, self._read_vrfy, self._write_string),
+            Verb("EXPN", Expn, self._read_expn, self._write_string),
+            *(verb for extension in extensions for verb in extension.verbs),
+        ):
+            self._by_verb[verb.name.encode("ascii")] = verb.command, verb.read
+            self._by_kind[verb.command] = verb.name, verb.write
+        self.offer(Extensions({}))
+
+    def offer(self, offered: Extensions) -> None:
+        """Take the extensions that hold from now on."""
+        self.utf8 = "SMTPUTF8" in offered
+        self._mail: dict[str, Parameter] = {}
+        self._rcpt: dict[str, Parameter] = {}
+        self._longest = {
+            Auth: self._limits.auth_line,
+            Mail: self._limits.command_line,
+            Rcpt: self._limits.command_line,
+        }
+        for extension in offered.values():
+            self._mail.update(extension.mail)
+            self._rcpt.update(extension.rcpt)
+            self._longest[Mail] += extension.mail_octets
+            self._longest[Rcpt] += extension.rcpt_octets
+        self.longest = max(self._longest.values())
+
+    def read_command(
+        self, line: bytes, check: Callable[[type[Command]], None]
+    ) -> Command:
+        """Read a command line.  Its faults are looked for in the order of RFC practice.
+
+        Args:
+            line: The line without its CRLF.
+            check: Raises OutOfOrder if a command of the class may not come now.
+
+        Raises:
+            BadLine: The line is not a command, or malformed.
+            OutOfOrder: It may not come now.
+        """
+        name, _, arguments = line.rstrip(b" \t").partition(b" ")
+        found = self._by_verb.get(name.upper())
+        if found is None:
+            raise BadLine(500, "Command not recognized", 5, 1)
+        kind, read = found
+        check(kind)
+        if len(line) + 2 > self._longest.get(kind, self._limits.command_line):
+            raise BadLine(500, "Line too long", 5, 2)
+        try:
+            return read(self._text(arguments))
+        except BadLine:
+            raise
+        except ValueError as error:
+            raise BadLine(501, "Syntax error in arguments", 5, 4) from error
+
+    def _text(self, arguments: bytes) -> str:
+        if arguments.isascii():
+            return arguments.decode("ascii")
+        if not self.utf8:
+            raise BadLine(501, "Only ASCII is allowed here", 5, 2)
+        return arguments.decode("utf-8")
+
+    def write_command(self, command: Command) -> bytes:
+        """Write a command line with its CRLF.
+
+        Raises:
+            OutOfOrder: It needs an extension that was not offered, or is too long.
+        """
+        kind = type(command)
+        name, write = self._by_kind[kind]
+        arguments = write(command)
+        line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
+        data = line.encode("utf-8")
+        if len(data) > self._longest.get(kind, self._limits.command_line):
+            raise OutOfOrder(f"{kind.__name__} is longer than a line may be")
+        if not self.utf8 and not data.isascii():
+            raise OutOfOrder("SMTPUTF8 was not offered")
+        return data
+
+    def _read_mail(self, arguments: str) -> Mail:
+        sender, rest = self._read_path(arguments, "FROM:", split_reverse_path, 7)
+        fields = _read_parameters(rest, self._mail, utf8=self.utf8)
+        if not sender.isascii() and "smtputf8" not in fields:
+            raise BadLine(550, "A non-ASCII sender needs SMTPUTF8", 6, 7)
+        return Mail(sender, **fields)
+
+    def _read_rcpt(self, arguments: str) -> Rcpt:
+        recipient, rest = self._read_path(arguments, "TO:", split_forward_path, 3)
+        return Rcpt(recipient, **_read_parameters(rest, self._rcpt, utf8=self.utf8))
+
+    def _read_path(
+        self,
+        arguments: str,
+        keyword: str,
+        split: Callable[..., tuple[str, str]],
+        detail: int,
+    ) -> tuple[str, str]:
+        path = arguments[len(keyword) :]
+        if arguments[: len(keyword)].upper() != keyword:
+            raise BadLine(501, f"Syntax: {keyword}<address>", 5, 4)
+        if self._space_after_colon:
+            path = path.lstrip(" ")
+        try:
+            return split(path, utf8=self.utf8)
+        except ValueError as error:
+            raise BadLine(501, "Bad address syntax", 1, detail) from error
+
+    def _write_mail(self, command: Mail) -> str:
+        text = _write_parameters(command, ("size", "body", "smtputf8"), self._mail)
+        return f"FROM:<{command.sender}>{text}"
+
+    def _write_rcpt(self, command: Rcpt) -> str:
+        return f"TO:<{command.recipient}>{_write_parameters(command, (), self._rcpt)}"
+
+    def _read_vrfy(self, arguments: str) -> Vrfy:
+        string, smtputf8 = self._read_string(arguments)
+        return Vrfy(string, smtputf8=smtputf8)
+
+    def _read_expn(self, arguments: str) -> Expn:
+        string, smtputf8 = self._read_string(arguments)
+        return Expn(string, smtputf8=smtputf8)
+
+    def _read_string(self, arguments: str) -> tuple[str, bool]:
+        string, _, last = arguments.rpartition(" ")
+        if self.utf8 and string and last.isascii() and last.upper() == "SMTPUTF8":
+            return string.rstrip(" "), True
+        return arguments, False
+
+    def _write_string(self, command: Vrfy | Expn) -> str:
+        if not command.smtputf8:
+            return command.string
+        if not self.utf8:
+            raise OutOfOrder("SMTPUTF8 was not offered")
+        return f"{command.string} SMTPUTF8"
+
+
+def _read_parameters(
+    text: str, known: Mapping[str, Parameter], *, utf8: bool
+) -> dict[str, Any]:
+    if not text:
+        return {}
+    fields: dict[str, Any] = {}
+    extra: list[tuple[str, str | None]] = []
+    given = split_parameters(text, utf8=utf8)
+    for keyword, _ in given:
+        if keyword not in known:
+            raise BadLine(555, f"{keyword} is not recognized", 5, 4)
+    for keyword, value in given:
+        parameter = known[keyword]
+        try:
+            content = parameter.read(value)
+        except ValueError as error:
+            raise BadLine(501, f"{keyword} is malformed", 5, 4) from error
+        if parameter.field is None:
+            extra.append((keyword, value))
+        else:
+            fields[parameter.field] = content
+    if extra:
+        fields["extra"] = tuple(extra)
+    return fields
+
+
+def _write_parameters(
+    command: Mail | Rcpt, fields: tuple[str, ...], offered: Mapping[str, Parameter]
+) -> str:
+    given: list[tuple[str, str | None]] = []
+    by_field = {parameter.field: keyword for keyword, parameter in offered.items()}
+    for field in fields:
+        content = getattr(command, field)
+        if content is None or content is False:
+            continue
+        if field not in by_field:
+            raise OutOfOrder(f"no extension that was offered has {field!r}")
+        keyword = by_field[field]
+        given.append((keyword, offered[keyword].write(content)))
+    extra: Extra = command.extra
+    for keyword, value in extra:
+        if keyword not in offered:
+            raise OutOfOrder(f"no extension that was offered has {keyword!r}")
+        offered[keyword].read(value)
+        given.append((keyword, value))
+    return "".join(
+        f" {keyword}" if value is None else f" {keyword}={value}"
+        for keyword, value in given
+    )
+
+
+def read_auth_response(line: bytes) -> AuthResponse:
+    """Read a line of an authentication exchange.  RFC 4954 section 4."""
+    if line == b"*":
+        return AuthResponse(None)
+    return AuthResponse(_decode(line))
+
+
+def write_auth_response(command: AuthResponse) -> bytes:
+    """Write a line of an authentication exchange."""
+    return (b"*" if command.data is None else encode_base64(command.data)) + b"\r\n"

@@ -1,0 +1,308 @@
+"""The commands of SMTP as values.
+
+A command that exists can be written: its fields are checked when it is made, so nothing
+that came from outside, or from the caller, becomes a second line or another parameter.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, TypeAlias
+
+from .._abnf import is_domain_or_literal, is_esmtp_keyword, is_esmtp_value, upper
+from ._grammar import is_forward_path, is_reverse_path
+from ._replies import Command, Reply
+
+Extra: TypeAlias = tuple[tuple[str, str | None], ...]
+"""Parameters of extensions: keyword in upper case, and its value or None."""
+
+_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_UTF8_TEXT: Final = re.compile(
+    r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029]"
+    r"(?:[^\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]*"
+    r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029])?"
+)
+_FIELDS: Final = frozenset(
+    {"SIZE", "BODY", "SMTPUTF8"}
+)  # they have a field of their own
+_MECHANISM: Final = re.compile(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
+
+
+class Body(Enum):
+    """What the octets of a message's content may be.  RFC 6152."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT_MIME = "8BITMIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Connect(Command):
+    """The connection itself, which the greeting answers.  It is never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ehlo(Command):
+    """EHLO: say who you are, and ask for the extensions.  RFC 5321 section 4.1.1.1.
+
+    Attributes:
+        domain: The client's domain name, or an address literal as "[192.0.2.1]".
+
+    Raises:
+        ValueError: It is neither.
+    """
+
+    domain: str
+
+    def __post_init__(self) -> None:
+        _check_domain(self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Helo(Command):
+    """HELO: say who you are, without extensions.  RFC 5321 section 4.1.1.1.
+
+    Deviation: an address literal is accepted, as most servers and clients do.
+
+    Attributes:
+        domain: The client's domain name, or an address literal.
+
+    Raises:
+        ValueError: It is neither.
+    """
+
+    domain: str
+
+    def __post_init__(self) -> None:
+        _check_domain(self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail(Command):
+    """MAIL FROM: begin a mail transaction.  RFC 5321 section 4.1.1.2.
+
+    Attributes:
+        sender: The reverse-path without its angle brackets; "" in a bounce.
+        size: The declared size of the content in octets, or None.  RFC 1870.
+        body: What the octets of the content may be, or None.  RFC 6152.
+        smtputf8: Whether the envelope or the header may hold UTF-8.  RFC 6531.
+        extra: Parameters of extensions that have no field here.
+
+    Raises:
+        ValueError: A field cannot be written in a command line.
+    """
+
+    sender: str
+    size: int | None = field(default=None, kw_only=True)
+    body: Body | None = field(default=None, kw_only=True)
+    smtputf8: bool = field(default=False, kw_only=True)
+    extra: Extra = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not is_reverse_path(self.sender, utf8=self.smtputf8):
+            raise ValueError(f"not a reverse-path: {self.sender!r}")
+        if self.size is not None and not 0 <= self.size < 10**20:  # 1*20DIGIT
+            raise ValueError(f"not a size: {self.size!r}")
+        if self.extra:
+            _check_extra(self.extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt(Command):
+    """RCPT TO: name one recipient.  RFC 5321 section 4.1.1.3.
+
+    Attributes:
+        recipient: The forward-path without its angle brackets; "Postmaster" has no
+            domain.  With non-ASCII characters only after `Mail(smtputf8=True)`.
+        extra: Parameters of extensions that have no field here.
+
+    Raises:
+        ValueError: A field cannot be written in a command line.
+    """
+
+    recipient: str
+    extra: Extra = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not is_forward_path(self.recipient, utf8=True):
+            raise ValueError(f"not a forward-path: {self.recipient!r}")
+        if self.extra:
+            _check_extra(self.extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Command):
+    """DATA: ask to send the content.  RFC 5321 section 4.1.1.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfMessage(Command):
+    """The end of the content, which the server answers.
+
+    Attributes:
+        refusal: For a server: the reply that is due because the content cannot be
+            accepted, else None.  Then no 2xx can be sent.  Not part of equality.
+    """
+
+    refusal: Reply | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rset(Command):
+    """RSET: forget the open transaction.  RFC 5321 section 4.1.1.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vrfy(Command):
+    """VRFY: ask whether a user or mailbox exists.  RFC 5321 section 4.1.1.6.
+
+    Attributes:
+        string: A user name or an address.
+        smtputf8: Whether the reply may hold UTF-8.  RFC 6531 section 3.7.4.2.
+
+    Raises:
+        ValueError: The string cannot be written in a command line.
+    """
+
+    string: str
+    smtputf8: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_string(self.string, utf8=self.smtputf8)
+
+
+@dataclass(frozen=True, slots=True)
+class Expn(Command):
+    """EXPN: ask for the members of a mailing list.  RFC 5321 section 4.1.1.7.
+
+    Attributes:
+        string: The name of the list.
+        smtputf8: Whether the reply may hold UTF-8.  RFC 6531 section 3.7.4.2.
+
+    Raises:
+        ValueError: The string cannot be written in a command line.
+    """
+
+    string: str
+    smtputf8: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_string(self.string, utf8=self.smtputf8)
+
+
+@dataclass(frozen=True, slots=True)
+class Help(Command):
+    """HELP: ask for help.  RFC 5321 section 4.1.1.8.
+
+    Attributes:
+        topic: What about, or "".
+
+    Raises:
+        ValueError: The topic cannot be written in a command line.
+    """
+
+    topic: str = ""
+
+    def __post_init__(self) -> None:
+        _check_text(self.topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Command):
+    """NOOP: do nothing.  RFC 5321 section 4.1.1.9.
+
+    Attributes:
+        text: Anything, which is ignored, or "".
+
+    Raises:
+        ValueError: The text cannot be written in a command line.
+    """
+
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        _check_text(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Command):
+    """QUIT: end the session.  RFC 5321 section 4.1.1.10."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Command):
+    """STARTTLS: begin TLS once the server has said 220.  RFC 3207."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auth(Command):
+    """AUTH: begin an authentication exchange.  RFC 4954.
+
+    Attributes:
+        mechanism: The name of the mechanism, in upper case.
+        initial: The initial response, b"" for an empty one, or None for none.
+
+    Raises:
+        ValueError: The name is not that of a mechanism.
+    """
+
+    mechanism: str
+    initial: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _MECHANISM.fullmatch(self.mechanism):
+            raise ValueError(f"not the name of a mechanism: {self.mechanism!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse(Command):
+    """The answer to a challenge of the server.  RFC 4954 section 4.
+
+    Attributes:
+        data: The response, or None to cancel the exchange.
+    """
+
+    data: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BadCommand(Command):
+    """What a client sent and a server cannot accept.  Only a server meets it.
+
+    Attributes:
+        line: The line as received without its CRLF, b"" where it was too long.  It may
+            hold a secret and is not in the repr.
+        reply: The reply that is due.
+    """
+
+    line: bytes = field(repr=False)
+    reply: Reply
+
+
+def _check_domain(domain: str) -> None:
+    if not is_domain_or_literal(domain):
+        raise ValueError(f"not a domain or an address literal: {domain!r}")
+
+
+def _check_string(string: str, *, utf8: bool) -> None:
+    if not (_UTF8_TEXT if utf8 else _TEXT).fullmatch(string):
+        raise ValueError(f"not a string for a command line: {string!r}")
+    if string.upper().endswith(" SMTPUTF8"):
+        raise ValueError(f"a string cannot end like a parameter: {string!r}")
+
+
+def _check_text(text: str) -> None:
+    if text and not _TEXT.fullmatch(text):
+        raise ValueError(f"not a text for a command line: {text!r}")
+
+
+def _check_extra(extra: Extra) -> None:
+    keywords = [keyword for keyword, _ in extra]
+    if len(set(keywords)) < len(keywords):
+        raise ValueError(f"a parameter is given twice: {keywords!r}")
+    for keyword, value in extra:
+        if keyword in _FIELDS or keyword != upper(keyword):
+            raise ValueError(f"not the keyword of an extra parameter: {keyword!r}")
+        if not is_esmtp_keyword(keyword):
+            raise ValueError(f"not the keyword of a parameter: {keyword!r}")
+        if value is not None and not is_esmtp_value(value, utf8=True):
+            raise ValueError(f"not the value of a parameter: {value!r}")

@@ -1,0 +1,459 @@
+"""The connection: three verbs, `receive_data`, `next_event` and `send`.
+
+It knows which side we are, and nothing of I/O.  What may come next is Session's to say,
+how it is written is the codec's; here the two meet the octets.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from .._abnf import is_domain_or_literal
+from .._dots import Stuffer
+from .._errors import (
+    LineTooLong,
+    LocalProtocolError,
+    OutOfOrder,
+    ParseError,
+    RemoteProtocolError,
+)
+from .._events import ConnectionClosed, MessageData
+from .._limits import Limits
+from .._lines import LineBuffer
+from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
+from ._codec import BadLine, Codec, read_auth_response, write_auth_response
+from ._commands import (
+    AuthResponse,
+    BadCommand,
+    Connect,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    Helo,
+    Mail,
+    Rcpt,
+)
+from ._defaults import (
+    AUTH_TOO_LONG,
+    NEEDS_UTF8,
+    NOT_OFFERED,
+    OUT_OF_ORDER,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_MANY_ERRORS,
+    TOO_MANY_MESSAGES,
+    TOO_MANY_RECIPIENTS,
+    default_reply,
+)
+from ._events import Event
+from ._extensions import Extension, Extensions, Size, known, usual
+from ._inbound import Inbound
+from ._replies import Command, Reply
+from ._reply_codec import ReplyReader, read_offers, write_offers, write_reply
+from ._state import NotOffered, Session, State
+from ._tolerances import Tolerances
+from ._trace import Trace
+
+_LIMITS: Final = Limits()
+_TOLERANCES: Final = Tolerances()
+
+
+class Connection:
+    """One SMTP connection, seen from one side.
+
+    Args:
+        role: CLIENT or SERVER.
+        domain: Our own name, a domain or an address literal.  A server says it in its
+            greeting, a client flow in EHLO.
+        extensions: What a server offers, or a client can use.  None: `usual()` and
+            `known()`.
+        limits: Every bound.
+        tolerances: What is borne beyond the standard.
+        tls: Whether TLS is active from the start, as on port 465.
+        trace: Called with each line of the dialogue, secrets replaced.
+        trace_content: Whether the trace shows the content of messages as well.
+
+    Attributes:
+        role: CLIENT or SERVER.
+        domain: Our own name.
+        limits: Every bound.
+        extensions: What the server offered in this session, by keyword; nothing before
+            EHLO and after STARTTLS.
+        last_reply: The last reply sent or received, or None.
+
+    Raises:
+        ValueError: The domain is none.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        domain: str = "localhost",
+        extensions: Iterable[Extension] | None = None,
+        limits: Limits = _LIMITS,
+        tolerances: Tolerances = _TOLERANCES,
+        tls: bool = False,
+        trace: Callable[[str], None] | None = None,
+        trace_content: bool = False,
+    ) -> None:
+        if not is_domain_or_literal(domain):
+            raise ValueError(f"not a domain or an address literal: {domain!r}")
+        if extensions is None:
+            extensions = usual(size=limits.content) if role is SERVER else known()
+        self.role: Final = role
+        self.domain: Final = domain
+        self.limits: Final = limits
+        self._tolerances = tolerances
+        self._known = {each.keyword: each for each in extensions}
+        self._session = Session(
+            (each.rows for each in self._known.values()),
+            {
+                verb.command: each.keyword
+                for each in self._known.values()
+                for verb in each.verbs
+            },
+            tls=tls,
+        )
+        self._codec = Codec(
+            self._known.values(),
+            limits,
+            space_after_colon=tolerances.space_after_colon,
+        )
+        self._largest = self._size_limit()
+        self.extensions = Extensions({})
+        self.last_reply: Reply | None = None
+        self._buffer = LineBuffer()
+        self._eof = False
+        self._line = b""  # the last line of a reply
+        self._connect_told = False
+        self._closed_told = False
+        self._reader = ReplyReader()
+        self._stuffer = Stuffer()
+        self._content = Inbound(tolerances)
+        self._bad_commands = 0
+        self._trace = Trace(trace, content=trace_content) if trace else None
+
+    def _size_limit(self) -> int | None:
+        """The smaller of what `Limits` and SIZE allow, which a server also offers."""
+        bounds = [self.limits.content]
+        size = self._known.get("SIZE")
+        if isinstance(size, Size):
+            bounds.append(size.limit or None)
+        given = [bound for bound in bounds if bound is not None]
+        if not given:
+            return None
+        if size is not None:
+            self._known["SIZE"] = Size(min(given))
+        return min(given)
+
+    @property
+    def state(self) -> State:
+        """Where the replies have brought the session."""
+        return self._session.state
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is active."""
+        return self._session.tls
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether an authentication exchange has succeeded."""
+        return self._session.authenticated
+
+    @property
+    def recipients(self) -> int:
+        """How many recipients of the open transaction were accepted."""
+        return self._session.recipients
+
+    @property
+    def unanswered(self) -> tuple[Command, ...]:
+        """The commands whose reply has not come, oldest first."""
+        return tuple(command for command, _ in self._session.unanswered)
+
+    @property
+    def trailing_data(self) -> bytes:
+        """What was received and not understood: no octet is ever lost."""
+        return self._buffer.peek()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets of the peer; b"" says that it will send no more.
+
+        Raises:
+            LocalProtocolError: There was a b"" before.
+        """
+        if not data:
+            self._eof = True
+        elif self._eof:
+            raise LocalProtocolError("data after the end of the peer's data")
+        else:
+            self._buffer.feed(data)
+
+    def next_event(self) -> Event | Signal:
+        """Understand the next piece of what was received.
+
+        Returns:
+            An event; NEED_DATA: call `receive_data` first; or PAUSED: send the reply to
+            the last command first, or call `begin_tls`.
+
+        Raises:
+            RemoteProtocolError: The peer broke the protocol.  The state is now CLOSED.
+        """
+        try:
+            event = self._understand()
+        except ParseError as error:
+            self.close()
+            raise RemoteProtocolError(str(error), line=self._line) from error
+        if event is not None:
+            return event
+        if self.state is not State.CLOSED:
+            if not self._eof:
+                return NEED_DATA
+            self.close()
+        if self._closed_told:
+            return NEED_DATA
+        self._closed_told = True
+        return ConnectionClosed()
+
+    def send(self, event: Command | Reply | MessageData) -> bytes:
+        """Return the octets that say it: all of them must be sent.
+
+        Args:
+            event: For a client a command, or MessageData; for a server a Reply.
+
+        Raises:
+            LocalProtocolError: It may not be said now.  Nothing has changed.
+        """
+        try:
+            if self.role is SERVER:
+                return self._send_reply(event)
+            if isinstance(event, MessageData):
+                return self._send_content(event)
+            return self._send_command(event)
+        except (OutOfOrder, ParseError) as error:
+            raise LocalProtocolError(str(error)) from error
+
+    def begin_tls(self) -> None:
+        """Say that the TLS handshake begins, and forget what was said before it.
+
+        Call it on both sides after the 220 to STARTTLS and before the handshake.
+
+        Raises:
+            LocalProtocolError: No handshake is due.
+            RemoteProtocolError: The peer has sent octets without TLS that would be read
+                inside it.  The state is CLOSED.
+        """
+        if self.state is State.TLS and len(self._buffer):
+            self.close()
+            raise RemoteProtocolError("octets before the handshake")
+        try:
+            self._session.begin_tls()
+        except OutOfOrder as error:
+            raise LocalProtocolError(str(error)) from error
+        self._offer(Extensions({}))
+
+    def close(self) -> None:
+        """Say that the connection is gone, or given up.  The state is CLOSED."""
+        self._session.state = State.CLOSED
+
+    def default_reply(self, command: Event | Signal) -> Reply:
+        """Return what a sound server says to a command.
+
+        Raises:
+            LocalProtocolError: It is no command that a server gets.
+        """
+        if self.role is not SERVER or not isinstance(command, Command):
+            raise LocalProtocolError(f"no reply is due to {command!r}")
+        if isinstance(command, Ehlo):
+            return write_offers(self.domain, self._offers())
+        return default_reply(command, self.domain)
+
+    def _understand(self) -> Event | Signal | None:
+        if self.state is State.CLOSED:
+            return None
+        if self.state is State.TLS:
+            return None if self._eof else PAUSED
+        if self.role is SERVER:
+            return self._next_command()
+        return self._next_reply()
+
+    def _next_reply(self) -> Reply | None:
+        while (line := self._buffer.take_line(self.limits.reply_line)) is not None:
+            self._line = line
+            if self._trace:
+                self._trace.reply(line)
+            if not self._reader.add(line):
+                if len(self._reader) > self.limits.reply_lines:
+                    raise ParseError("the reply has too many lines")
+                continue
+            asked = self._session.asked
+            reply = self._reader.take(
+                asked, enhanced="ENHANCEDSTATUSCODES" in self.extensions
+            )
+            self._session.reply(reply)
+            self._answered(asked, reply)
+            return reply
+        return None
+
+    def _answered(self, command: Command | None, reply: Reply) -> None:
+        """Take what a reply brings beside a new state; the same on both sides."""
+        self.last_reply = reply
+        match command:
+            case Ehlo() if reply.code // 100 == 2:
+                self._offer(read_offers(reply, self._known))
+            case Helo() if reply.code // 100 == 2:
+                self._offer(Extensions({}))
+            case Data() if reply.code // 100 == 3:
+                self._stuffer = Stuffer()
+                self._content = Inbound(
+                    self._tolerances, largest=self._largest, mail=self._session.mail
+                )
+
+    def _offer(self, offers: Extensions) -> None:
+        self.extensions = offers = Extensions(
+            {keyword: each for keyword, each in offers.items() if self._holds(each)}
+        )
+        self._session.offered = frozenset(offers)
+        self._codec.offer(offers)
+
+    def _offers(self) -> Extensions:
+        return Extensions(
+            {
+                keyword: each
+                for keyword, each in self._known.items()
+                if self._holds(each)
+            }
+        )
+
+    def _holds(self, extension: Extension) -> bool:
+        return extension.holds(tls=self.tls, authenticated=self.authenticated)
+
+    def _next_command(self) -> Event | Signal | None:
+        session = self._session
+        if session.unanswered:
+            if self._connect_told:
+                return PAUSED
+            self._connect_told = True
+            return Connect()
+        if session.state is State.DATA:
+            return self._next_content()
+        in_auth = session.state is State.AUTH
+        longest = self.limits.auth_line if in_auth else self._codec.longest
+        try:
+            line = self._buffer.take_line(longest)
+            if line is None:
+                return None
+        except LineTooLong:
+            return self._bad(b"", AUTH_TOO_LONG if in_auth else TOO_LONG)
+        try:
+            if in_auth:
+                command: Command = read_auth_response(line)
+            else:
+                command = self._codec.read_command(line, session.check)
+        except NotOffered:
+            return self._bad(line, NOT_OFFERED)
+        except OutOfOrder:
+            return self._bad(line, OUT_OF_ORDER)
+        except BadLine as error:
+            return self._bad(line, error.reply)
+        forbidden = self._forbidden(command)
+        if forbidden is not None:
+            command = BadCommand(line, forbidden)
+        session.take(command)
+        if self._trace:
+            self._trace.command(command, line)
+        return command
+
+    def _bad(self, line: bytes, reply: Reply) -> BadCommand:
+        self._bad_commands += 1
+        if self._bad_commands > self.limits.bad_commands:
+            reply = TOO_MANY_ERRORS
+        command = BadCommand(line, reply)
+        self._session.take(command)
+        if self._trace:
+            self._trace.command(command, line)
+        return command
+
+    def _forbidden(self, command: Command) -> Reply | None:
+        """The reply to a command that is well-formed and in order, and yet a no."""
+        session = self._session
+        match command:
+            case Mail(size=size):
+                if session.messages == self.limits.messages:
+                    return TOO_MANY_MESSAGES
+                if (
+                    size is not None
+                    and self._largest is not None
+                    and size > self._largest
+                ):
+                    return TOO_LARGE
+            case Rcpt(recipient=recipient):
+                if session.recipients >= self.limits.recipients:
+                    return TOO_MANY_RECIPIENTS
+                if not recipient.isascii() and not (
+                    session.mail and session.mail.smtputf8
+                ):
+                    return NEEDS_UTF8
+        return None
+
+    def _next_content(self) -> Event | None:
+        content = self._content
+        if not content.ended:
+            block = content.take(self._buffer)
+            if block:
+                if self._trace:
+                    self._trace.content("C", block)
+                return MessageData(block)
+            if not content.ended:
+                return None
+        end = EndOfMessage(content.refusal)
+        self._session.take(end)
+        return end
+
+    def _send_reply(self, reply: object) -> bytes:
+        if not isinstance(reply, Reply):
+            raise OutOfOrder(f"a server sends replies, not {reply!r}")
+        asked = self._session.asked
+        if isinstance(asked, EndOfMessage) and asked.refusal and reply.code < 400:
+            raise OutOfOrder(f"the content must be refused: {asked.refusal}")
+        data = write_reply(
+            reply, asked, self.limits, enhanced="ENHANCEDSTATUSCODES" in self._known
+        )
+        self._session.reply(reply)
+        if self._trace:
+            self._trace.reply(data)
+        self._answered(asked, reply)
+        return data
+
+    def _send_command(self, command: object) -> bytes:
+        if not isinstance(command, Command) or isinstance(
+            command, (Connect, BadCommand)
+        ):
+            raise OutOfOrder(f"a client sends commands and content, not {command!r}")
+        session = self._session
+        session.check(type(command))
+        match command:
+            case EndOfMessage():
+                data = self._stuffer.end()
+            case AuthResponse():
+                data = write_auth_response(command)
+                if len(data) > self.limits.auth_line:
+                    raise OutOfOrder("the response is longer than a line may be")
+            case Rcpt(recipient=recipient) if not recipient.isascii() and not (
+                session.mail and session.mail.smtputf8
+            ):
+                raise OutOfOrder("a non-ASCII recipient needs Mail(smtputf8=True)")
+            case _:
+                data = self._codec.write_command(command)
+        session.take(command)
+        if self._trace:
+            self._trace.command(command, data)
+        return data
+
+    def _send_content(self, content: MessageData) -> bytes:
+        if not self._session.in_content:
+            raise OutOfOrder(f"no content is due in {self.state!r}")
+        data = self._stuffer.feed(content.data, lf_ends_lines=content.lf_ends_lines)
+        if self._trace:
+            self._trace.content("C", content.data)
+        return data

@@ -1,0 +1,80 @@
+"""The replies that the standards prescribe, and those of a sound server."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ._commands import (
+    Auth,
+    AuthResponse,
+    BadCommand,
+    Connect,
+    Data,
+    EndOfMessage,
+    Expn,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
+from ._replies import Command, EnhancedCode, Reply
+
+
+def _reply(code: int, status: str, *lines: str) -> Reply:
+    return Reply(code, lines, EnhancedCode.parse(status))
+
+
+TOO_LONG: Final = _reply(500, "5.5.2", "Line too long")
+AUTH_TOO_LONG: Final = _reply(500, "5.5.6", "Authentication line too long")
+OUT_OF_ORDER: Final = _reply(503, "5.5.1", "Bad sequence of commands")
+NOT_OFFERED: Final = _reply(502, "5.5.1", "Command not implemented")
+TOO_MANY_RECIPIENTS: Final = _reply(452, "4.5.3", "Too many recipients")
+TOO_MANY_MESSAGES: Final = _reply(421, "4.7.0", "Too many messages in one session")
+TOO_MANY_ERRORS: Final = _reply(421, "4.7.0", "Too many bad commands")
+NEEDS_UTF8: Final = _reply(553, "5.6.7", "A non-ASCII recipient needs SMTPUTF8")
+TOO_LARGE: Final = _reply(552, "5.3.4", "Message too large")
+BARE: Final = _reply(550, "5.6.0", "Bare CR or LF in the message")
+EIGHT_BIT: Final = _reply(554, "5.6.3", "8-bit content needs BODY=8BITMIME")
+
+_DEFAULTS: Final[Mapping[type[Command], Reply]] = {
+    Mail: _reply(250, "2.1.0", "Sender OK"),
+    Rcpt: _reply(250, "2.1.5", "Recipient OK"),
+    Data: Reply(354, ("End data with <CR><LF>.<CR><LF>",)),
+    EndOfMessage: _reply(250, "2.0.0", "Message accepted"),
+    Rset: _reply(250, "2.0.0", "OK"),
+    Noop: _reply(250, "2.0.0", "OK"),
+    Vrfy: _reply(252, "2.5.0", "Cannot verify, but will accept and try"),
+    Expn: _reply(252, "2.5.0", "Cannot expand, but will accept and try"),
+    Help: _reply(
+        214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET VRFY EXPN HELP NOOP QUIT"
+    ),
+    StartTls: _reply(220, "2.0.0", "Ready to start TLS"),
+    Auth: _reply(504, "5.5.4", "Mechanism not supported"),
+    AuthResponse: _reply(501, "5.7.0", "Authentication cancelled"),
+}
+
+
+def default_reply(command: Command, domain: str) -> Reply:
+    """Return what a sound server says to a command other than EHLO.
+
+    Args:
+        command: The command.
+        domain: The server's name.
+    """
+    match command:
+        case Connect():
+            return Reply(220, (f"{domain} ESMTP",))
+        case Helo():
+            return Reply(250, (domain,))
+        case Quit():
+            return _reply(221, "2.0.0", f"{domain} closing")
+        case BadCommand(reply=reply):
+            return reply
+        case EndOfMessage(refusal=Reply() as refusal):
+            return refusal
+        case _:
+            return _DEFAULTS.get(type(command), NOT_OFFERED)

@@ -1,0 +1,82 @@
+"""Content on its way into a server: what is accepted, and the reply if it is not.
+
+Content that cannot be accepted is read to its end all the same, and answered once.
+"""
+
+from typing import Final
+
+from .._dots import Unstuffer
+from .._lines import LineBuffer
+from ._commands import Body, Mail
+from ._defaults import BARE, EIGHT_BIT, TOO_LARGE
+from ._replies import Reply
+from ._tolerances import Tolerances
+
+
+class Inbound:
+    """The content of one message, sent with DATA.
+
+    Args:
+        tolerances: What is borne beyond the standard.
+        largest: Octets of content that are accepted, or None for no bound.  What goes
+            beyond is dropped.
+        mail: The MAIL command of the transaction.
+    """
+
+    __slots__ = (
+        "_bare_allowed",
+        "_eight_bit_allowed",
+        "_eight_bit_seen",
+        "_largest",
+        "_octets",
+        "_unstuffer",
+    )
+
+    def __init__(
+        self,
+        tolerances: Tolerances,
+        *,
+        largest: int | None = None,
+        mail: Mail | None = None,
+    ) -> None:
+        self._bare_allowed: Final = tolerances.bare_line_ends
+        self._eight_bit_allowed: Final = tolerances.undeclared_8bit or (
+            mail is not None and mail.body is Body.EIGHT_BIT_MIME
+        )
+        self._eight_bit_seen = False
+        self._largest: Final = largest
+        self._octets = 0
+        self._unstuffer: Final = Unstuffer()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the content has been received."""
+        return self._unstuffer.ended
+
+    def take(self, buffer: LineBuffer) -> bytes:
+        """Take from the buffer what belongs to the content, and return its octets.
+
+        Returns:
+            The octets without transparency; b"" where none of them are certain yet.
+        """
+        if not len(buffer):
+            return b""
+        block = self._unstuffer.feed(buffer.take())
+        if self._unstuffer.ended:
+            buffer.feed(self._unstuffer.rest)
+        before = self._octets
+        self._octets += len(block)
+        if not self._eight_bit_allowed and not block.isascii():
+            self._eight_bit_seen = True
+        if self._largest is None or self._octets <= self._largest:
+            return block
+        return block[: max(0, self._largest - before)]
+
+    @property
+    def refusal(self) -> Reply | None:
+        """The reply that is due because the content cannot be accepted, or None."""
+        if self._largest is not None and self._octets > self._largest:
+            return TOO_LARGE
+        if self._unstuffer.bare and not self._bare_allowed:
+            return BARE
+        return EIGHT_BIT if self._eight_bit_seen else None

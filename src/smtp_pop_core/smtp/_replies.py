@@ -1,0 +1,145 @@
+"""Replies, and the empty base of commands.
+
+A reply is made once and cannot be made wrong: its code is legal, its text holds no line
+break, and its enhanced status code belongs to the class of its code.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from .._errors import ParseError
+from .._errors import Rejected as _Rejected
+from .._transcript import printable
+
+
+class Command:
+    """Whatever has a reply."""
+
+    __slots__ = ()
+
+
+class ReplyClass(IntEnum):
+    """The first digit of a reply code.  RFC 5321 section 4.2.1."""
+
+    POSITIVE = 2
+    INTERMEDIATE = 3
+    TRANSIENT = 4
+    PERMANENT = 5
+
+
+_ENHANCED: Final = re.compile(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EnhancedCode:
+    """An enhanced mail system status code.  RFC 3463 section 2.
+
+    Attributes:
+        status_class: 2, 4 or 5: success, failure for now, failure for good.
+        subject: What the status is about, 0 to 999: 1 the address, 2 the mailbox, 3 the
+            mail system, 4 the network, 5 the protocol, 6 the content, 7 policy.
+        detail: The condition itself, 0 to 999.
+    """
+
+    status_class: int
+    subject: int
+    detail: int
+
+    def __post_init__(self) -> None:
+        if not (
+            self.status_class in (2, 4, 5)
+            and 0 <= self.subject <= 999
+            and 0 <= self.detail <= 999
+        ):
+            raise ValueError(f"not an enhanced status code: {self}")
+
+    def __str__(self) -> str:
+        return f"{self.status_class}.{self.subject}.{self.detail}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EnhancedCode":
+        """Read a code as "5.1.1".
+
+        Raises:
+            ValueError: It is none: another class, a leading zero, more than 3 digits.
+        """
+        found = _ENHANCED.fullmatch(text)
+        if found is None:
+            raise ParseError(f"not an enhanced status code: {text!r}")
+        return cls(*map(int, found.groups()))
+
+
+_UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server says to a command.  RFC 5321 section 4.2.
+
+    Attributes:
+        code: 200 to 599.
+        lines: The text, a line each, at least one; "" where there is no text.  It comes
+            from the peer and may hold anything but CR, LF and NUL: `str(reply)` is safe
+            for a terminal, this is not.
+        enhanced: The enhanced status code, or None.  A server writes it if it offers
+            ENHANCEDSTATUSCODES, a client takes it from the text if it was offered.
+        command: What it answers, or None where nobody asked (421).  Given by the
+            reader; not part of equality.
+
+    Raises:
+        ValueError: The reply cannot be written.
+    """
+
+    code: int
+    lines: tuple[str, ...] = ("",)
+    enhanced: EnhancedCode | None = None
+    command: Command | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.code <= 599:
+            raise ValueError(f"not a reply code: {self.code!r}")
+        if type(self.lines) is not tuple or not self.lines:
+            raise ValueError(f"not a tuple of lines of text: {self.lines!r}")
+        for line in self.lines:
+            if _UNWRITABLE.search(line):
+                raise ValueError(f"a line of a reply cannot hold this: {line!r}")
+        if self.enhanced and self.enhanced.status_class != self.code // 100:
+            raise ValueError(f"{self.enhanced} does not go with {self.code}")
+
+    @property
+    def cls(self) -> ReplyClass:
+        """The class of the code, by which a client acts."""
+        return ReplyClass(self.code // 100)
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it is a no for now: 4xx."""
+        return self.code // 100 == 4
+
+    @property
+    def text(self) -> str:
+        r"""The lines joined with "\n".  It comes from the peer: see `lines`."""
+        return "\n".join(self.lines)
+
+    def __str__(self) -> str:
+        """The reply on one line, controls escaped."""
+        words = [str(self.code), *map(str, filter(None, [self.enhanced])), *self.lines]
+        return printable(" ".join(words).rstrip())
+
+
+class Rejected(_Rejected):
+    """The server said no.  The command had no effect; the session goes on.
+
+    Attributes:
+        command: What was asked.
+        reply: The answer: a 4xx or 5xx reply.
+        temporary: Whether the same command may succeed later.
+    """
+
+    def __init__(self, command: Command, reply: Reply) -> None:
+        name = type(command).__name__
+        super().__init__(f"{name}: {reply}", temporary=reply.temporary)
+        self.command = command
+        self.reply = reply
