@@ -25,6 +25,7 @@ from ._flow import (
     Flow,
     On,
     Read,
+    Report,
     Request,
     Sleep,
     Write,
@@ -33,6 +34,7 @@ from ._flow import (
 )
 from ._limits import Limits, Timeouts
 from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
+from ._source import Sendable
 
 __version__ = "0.1.0"
 
@@ -54,12 +56,14 @@ __all__ = [
     "Deadline",
     "Sleep",
     "Ask",
+    "Report",
     "On",
     "read",
     "on",
     "Content",
     "Blocks",
     "AsyncBlocks",
+    "Sendable",
     "Error",
     "ProtocolError",
     "LocalProtocolError",

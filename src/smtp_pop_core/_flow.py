@@ -71,19 +71,30 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Tell the operator about a mistake in the application; the peer hears none of it.
+
+    Attributes:
+        error: What the application raised, or what was wrong with its answer.
+    """
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class On:
     """Carry a request out on another stream than the driver's first.
 
     Attributes:
-        stream: The label under which the driver knows that stream.
+        stream: The label under which the driver knows that stream; "" is its first.
         request: Any request but On.
     """
 
     stream: str
-    request: "Read | Write | Deadline | Sleep | Ask"
+    request: "Read | Write | Deadline | Sleep | Ask | Report"
 
 
-Request: TypeAlias = Read | Write | Deadline | Sleep | Ask | On
+Request: TypeAlias = Read | Write | Deadline | Sleep | Ask | Report | On
 
 # Any: what a request is answered with depends on the request.
 Flow: TypeAlias = Generator[Request, Any, T]

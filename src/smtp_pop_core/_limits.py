@@ -54,7 +54,9 @@ class Limits:
             no bound.  Over it the content is read to its end and answered 552.
         recipients: Accepted recipients of a message.  Over it: 452 4.5.3, and those
             accepted stay.  RFC 5321 section 4.5.3.1.8 wants 100 at least.
-        bad_commands: Commands of a session that cannot be accepted.  Over it: 421.
+        bad_commands: Commands of a session that are unknown, malformed or too long.
+            Over it: 421.  Commands out of order do not count: a client that pipelines
+            sends them after a refusal.
         messages: Messages of a session, or None for no bound.  Over it: 421.
         block: Octets of content that are read, handed on and written in one go.
         pipelined_commands: Commands that a client sends before it reads their replies.

@@ -313,8 +313,7 @@ with box.delivery() as delivery:
     for _ in range(1000):
         delivery.write(b"x" * 60_000 + b"\\r\\n")
     delivery.write(b"bare\\n")
-    delivery.commit()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / before)
 """
 
 
@@ -322,7 +321,7 @@ def test_memory_does_not_grow_with_the_message(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", MEASURED, tmp_path], check=True, stdout=subprocess.PIPE
     )
-    assert int(ended.stdout) < 8_000  # KiB, for 60 MB (bytes on macOS: also fewer)
+    assert float(ended.stdout) < 1.5  # the message has 60 MB, the process 20
 
 
 # Several Maildirs

@@ -351,9 +351,9 @@ class Connection:
             else:
                 command = self._codec.read_command(line, session.check)
         except NotOffered:
-            return self._bad(line, NOT_OFFERED)
+            return self._take_bad(line, NOT_OFFERED)
         except OutOfOrder:
-            return self._bad(line, OUT_OF_ORDER)
+            return self._take_bad(line, OUT_OF_ORDER)
         except BadLine as error:
             return self._bad(line, error.reply)
         forbidden = self._forbidden(command)
@@ -368,6 +368,9 @@ class Connection:
         self._bad_commands += 1
         if self._bad_commands > self.limits.bad_commands:
             reply = TOO_MANY_ERRORS
+        return self._take_bad(line, reply)
+
+    def _take_bad(self, line: bytes, reply: Reply) -> BadCommand:
         command = BadCommand(line, reply)
         self._session.take(command)
         if self._trace:

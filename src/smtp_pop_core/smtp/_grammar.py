@@ -18,6 +18,8 @@ from .._abnf import (
     MAILBOX,
     MAILBOX_UTF8,
     QUOTED_STRING_UTF8,
+    is_address_literal,
+    is_domain,
     is_domain_or_literal,
     number,
     require_str,
@@ -232,3 +234,22 @@ def split_parameters(
             raise ParseError(f"parameter given twice: {keyword!r}")
         parameters[keyword] = match[2]
     return tuple(parameters.items())
+
+
+def own_domain(hostname: str, address: str) -> str:
+    """Choose the name by which a host calls itself.  RFC 5321 section 4.1.1.1.
+
+    Args:
+        hostname: What the system calls the host, as good or bad as that is.
+        address: The IP address of our end of the connection, "" where there is none.
+
+    Returns:
+        The host name if it is a domain of several labels, else the address as a
+        literal, else "localhost".
+    """
+    if "." in hostname and is_domain(hostname):
+        return hostname
+    for literal in (f"[{address}]", f"[IPv6:{address.partition('%')[0]}]"):
+        if is_address_literal(literal):
+            return literal
+    return "localhost"

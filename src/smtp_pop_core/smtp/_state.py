@@ -135,7 +135,7 @@ class _Moves:
         self, cell: Cell, here: _Place, places: Mapping[State, _Place]
     ) -> None:
         moves = {
-            int(cls): here if state is SAME else places[state]
+            int(cls): here if state is None else places[state]
             for cls, state in cell.items()
         }
         self.by_class: Final = (

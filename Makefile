@@ -1,0 +1,56 @@
+# Each target makes the environment that it needs, in .venv; pip needs the network once.
+
+PYTHON ?= python3
+TIME ?= 60
+BIN := .venv/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check interop fuzz clean
+
+demo: .venv/.demo
+	$(BIN)/python -m smtp_pop_adapters demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -q -m "not interop"
+
+check: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/coverage run -m pytest -q -m "not interop"
+	$(BIN)/coverage report --include="src/smtp_pop_core/*" --fail-under=100
+	$(BIN)/coverage report --include="src/adapters/*" --fail-under=90
+	.ci/newer-pythons
+
+interop: .venv/.dev
+	@if find tests -path "tests/interop/*" -name "test_*.py" | grep -q .; \
+	then $(BIN)/python -m pytest -q -m interop tests/interop; \
+	else echo "no interop tests yet"; \
+	fi
+
+# TIME is in seconds.
+fuzz: .venv/.fuzz
+	$(BIN)/python fuzz/run.py --time $(TIME)
+
+clean:
+	rm -rf .venv .venv-3.* build dist .coverage* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.demo: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install -q -e ".[cli]"
+	touch $@
+
+.venv/.dev: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install -q -e ".[dev]"
+	touch $@
+
+.venv/.fuzz: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install -q -e ".[fuzz]"
+	touch $@

@@ -1,0 +1,217 @@
+r"""Content as it travels: ended by a line of one dot, other dots in front doubled.
+
+RFC 5321 section 4.5.2 and RFC 1939 section 3.  Only CRLF ends a line.
+
+Content is handled in whole blocks; nothing is done for a single line or octet in
+Python.  Each block is asked the cheap questions first: is there a dot at all, is there
+one behind a CRLF, and where does the content end.
+"""
+
+import re
+from io import IncrementalNewlineDecoder
+from typing import Final
+
+from ._errors import ParseError
+
+_END: Final = b"\r\n.\r\n"
+# What may stand at the end of a block and matters for the next one, longest first.
+_BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
+
+# bytes.find needs up to twice the time for these.
+_DOT_LINE: Final = re.compile(rb"\r\n\.")
+_END_LINE: Final = re.compile(rb"\r\n\.\r\n")
+
+
+class Unstuffer:
+    """Decodes content as it arrives, up to and with its end.
+
+    The result is the same for every way of cutting the input into blocks.
+
+    Attributes:
+        ended: Whether the line of one dot was seen.
+        rest: The octets behind it; they belong to what follows the content.
+        bare: Whether a CR without LF or an LF without CR was seen.  It stays in the
+            content and ends nothing, but another reader may think otherwise.
+    """
+
+    __slots__ = ("_before", "_line_ends", "bare", "ended", "rest")
+
+    def __init__(self) -> None:
+        self._before = b"\r\n"  # one of _BEGUN, or b"": the content begins with a line
+        self._line_ends = _line_end_finder()
+        self.ended = False
+        self.rest = b""
+        self.bare = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the content that is certain now, perhaps b"".
+
+        All is certain but the CR of a line that is a dot and a CR so far.
+        """
+        if self.ended:
+            self.rest += data
+            return b""
+        before, block = self._before, self._before + data
+        content = block
+        if b"." in block and (found := _DOT_LINE.search(block)):
+            block = self._up_to_end(block, found.start())
+            # One pass; bytes.replace makes two.
+            content = b"\r\n".join(block.split(b"\r\n."))
+        if not self.bare:
+            self._line_ends.decode(block[len(before) :].decode("latin-1"))
+            self.bare = self._line_ends.newlines not in (None, "\r\n")
+        if not self.ended:
+            self._before = _begun(block)
+            if self._before == b"\r\n.\r":
+                content = content[:-1]
+        return content[min(len(before), 2) :]  # of before, CRLF or CR was returned
+
+    def _up_to_end(self, block: bytes, start: int) -> bytes:
+        """Cut off the line of one dot, if it is there, and what stands behind it."""
+        found = _END_LINE.search(block, start)
+        if not found:
+            return block
+        self.ended = True
+        self.rest = block[found.end() :]
+        return block[: found.start() + 2]  # the CRLF before the dot is content
+
+
+class Stuffer:
+    """Encodes content for sending; the reverse of Unstuffer.
+
+    What is sent holds no bare CR or LF and exactly one end, at its very end.
+    """
+
+    __slots__ = ("_at_line_start", "_held")
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self._held = b""  # a CR at the end of a block, until the next octet is known
+
+    def feed(self, data: bytes, *, lf_ends_lines: bool = False) -> bytes:
+        """Return the octets to send for a block, perhaps b"".
+
+        Args:
+            data: The block.
+            lf_ends_lines: Send CRLF for a bare LF.
+
+        Raises:
+            ParseError: There is a bare CR, or a bare LF that ends no line.  The state
+                is as if the block had not been fed.
+        """
+        block = self._held + data
+        whole = block.removesuffix(b"\r")
+        wire = _with_crlf(whole, lf_ends_lines=lf_ends_lines)
+        self._held = block[len(whole) :]
+        if not wire:
+            return b""
+        dot_first = self._at_line_start and wire.startswith(b".")
+        self._at_line_start = wire.endswith(b"\n")
+        if b"." in wire:
+            wire = _DOT_LINE.sub(b"\r\n..", wire)
+        return b"." + wire if dot_first else wire
+
+    def end(self) -> bytes:
+        """Return what completes the message: its last CRLF, if missing, and the end.
+
+        Raises:
+            ParseError: The last octet is a CR.  Nothing has changed.
+        """
+        if self._held:
+            raise ParseError("content ends with a bare CR")
+        return b".\r\n" if self._at_line_start else _END
+
+
+class Survey:
+    """Looks through content before it is sent.
+
+    Attributes:
+        size: Octets as a receiver counts them, RFC 1870 section 5: every line ends with
+            CRLF, also the last, and no dot is doubled.  Complete after finish().
+        eight_bit: Whether an octet is above 127.
+        bare_cr: Whether there is a CR without LF.  Complete after finish().
+        bare_lf: Whether there is an LF without CR.
+    """
+
+    __slots__ = ("_held", "_in_line", "bare_cr", "bare_lf", "eight_bit", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.eight_bit = False
+        self.bare_cr = False
+        self.bare_lf = False
+        self._in_line = False  # the last line has no end yet
+        self._held = b""  # a CR at the end of a block, until the next octet is known
+
+    def feed(self, data: bytes) -> None:
+        """Look at a block."""
+        block = self._held + data
+        whole = block.removesuffix(b"\r")
+        self._held = block[len(whole) :]
+        self._look_at(whole)
+
+    def finish(self) -> None:
+        """Account for what only the end decides.  No block can follow."""
+        held, self._held = self._held, b""
+        self._look_at(held)
+        if self._in_line:
+            self.size += 2
+
+    def _look_at(self, block: bytes) -> None:
+        """Look at octets that do not end between a CR and its LF."""
+        if not block:
+            return
+        ends = _line_ends(block)
+        self.size += len(block)
+        self.eight_bit = self.eight_bit or not block.isascii()
+        self.bare_cr = self.bare_cr or "\r" in ends
+        if "\n" in ends:
+            self.bare_lf = True
+            self.size += block.count(b"\n") - block.count(b"\r\n")
+        self._in_line = not block.endswith(b"\n")
+
+
+def _begun(block: bytes) -> bytes:
+    """Return how much of the end of the content a block ends with."""
+    for begun in _BEGUN:
+        if block.endswith(begun):
+            return begun
+    return b""
+
+
+def _line_end_finder() -> IncrementalNewlineDecoder:
+    r"""Return what knows, in `newlines`, the line ends in all that it has decoded.
+
+    It needs one pass in C; to count and compare "\r\n", bare "\r" and bare "\n" takes
+    four times as long.
+    """
+    return IncrementalNewlineDecoder(None, translate=False)
+
+
+def _line_ends(block: bytes) -> tuple[str, ...]:
+    """Return which line ends a block holds.  A CR at its end counts as bare."""
+    finder = _line_end_finder()
+    finder.decode(block.decode("latin-1"), final=True)
+    found = finder.newlines
+    if isinstance(found, tuple):
+        return found
+    return (found,) if found else ()
+
+
+def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
+    """Return a block in which every line ends with CRLF.
+
+    Raises:
+        ParseError: There is a bare CR, or a bare LF that ends no line.
+    """
+    ends = _line_ends(block)
+    if ends in ((), ("\r\n",)):
+        return block
+    if "\r" in ends:
+        raise ParseError("content has a bare CR")
+    if not lf_ends_lines:
+        raise ParseError("content has a bare LF")
+    # The decoder makes LF of CRLF twice as fast as bytes.replace.
+    decoder = IncrementalNewlineDecoder(None, translate=True)
+    text = decoder.decode(block.decode("latin-1"), final=True)
+    return text.encode("latin-1").replace(b"\n", b"\r\n")

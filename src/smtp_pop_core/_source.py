@@ -1,0 +1,135 @@
+"""Content on its way out: whatever the caller has, as a flow of blocks."""
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from ._dots import Survey
+from ._errors import ParseError
+from ._flow import Ask, Content, Flow
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file that was opened for reading in binary mode."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to size octets, b"" at the end."""
+        ...
+
+
+@runtime_checkable
+class _Seekable(Protocol):
+    def seekable(self) -> bool: ...
+
+    def tell(self) -> int: ...
+
+    def seek(self, offset: int, /) -> int: ...
+
+
+Sendable: TypeAlias = (
+    bytes
+    | Readable
+    | Content
+    | Iterable[bytes]
+    | AsyncIterable[bytes]
+    | Callable[[], Flow[bytes]]
+)
+"""What can be sent as the content of a message.
+
+Octets; a file; content that is being received; an iterable, plain or async; or a
+function that returns a flow of the next octets, b"" at the end.
+"""
+
+_END = object()
+
+
+class Source:
+    """The content of a message, block by block.
+
+    Args:
+        content: What the caller has.
+        block: Octets that are taken in one go, where that can be chosen.
+
+    Raises:
+        TypeError: It is nothing that can be sent.
+    """
+
+    __slots__ = ("_block", "_content", "piece")
+
+    piece: Callable[[], Flow[bytes]]
+
+    def __init__(self, content: Sendable, block: int) -> None:
+        self._content = content
+        self._block = block
+        match content:
+            case bytes():
+                self.piece = self._slices(content)
+            case Content():
+                self.piece = content.piece
+            case Readable():
+                self.piece = self._calls(content.read, (block,))
+            case AsyncIterable():
+                self.piece = self._calls(anext, (aiter(content), _END))
+            case str():
+                raise TypeError("the content must be bytes, not str")
+            case Iterable():
+                self.piece = self._calls(next, (iter(content), _END))
+            case _ if callable(content):
+                self.piece = content
+            case _:
+                raise TypeError(f"cannot send {type(content).__name__} as content")
+
+    def _slices(self, content: bytes) -> Callable[[], Flow[bytes]]:
+        offsets = iter(range(0, len(content), self._block))
+
+        def piece() -> Flow[bytes]:
+            yield from ()
+            offset = next(offsets, len(content))
+            return content[offset : offset + self._block]
+
+        return piece
+
+    def _calls(
+        self, function: Callable[..., object], arguments: tuple[object, ...]
+    ) -> Callable[[], Flow[bytes]]:
+        iterates = _END in arguments
+
+        def piece() -> Flow[bytes]:
+            while True:
+                block = yield Ask(function, arguments)
+                if block is _END:
+                    return b""
+                if not isinstance(block, (bytes, bytearray, memoryview)):
+                    raise TypeError(
+                        f"content must be bytes, not {type(block).__name__}"
+                    )
+                if len(block) or not iterates:
+                    return bytes(block)
+
+        return piece
+
+    def survey(self) -> Flow[Survey | None]:
+        """Look at the content before it is sent, where it can be read twice.
+
+        Returns:
+            What there is to know, or None where only sending can tell.
+
+        Raises:
+            ValueError: It holds a bare CR and cannot be sent.
+        """
+        content = self._content
+        if isinstance(content, bytes):
+            survey = Survey()
+            survey.feed(content)
+        elif isinstance(content, _Seekable) and content.seekable():
+            start = yield Ask(content.tell)
+            survey = Survey()
+            while block := (yield from self.piece()):
+                survey.feed(block)
+            yield Ask(content.seek, (start,))
+        else:
+            return None
+        survey.finish()
+        if survey.bare_cr:
+            raise ParseError("the content holds a bare CR")
+        return survey

@@ -1,0 +1,164 @@
+"""What a server author writes: an application, called with a Peer for each session."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from .._flow import AsyncBlocks, Blocks
+from ._commands import Mail, Rcpt, Vrfy
+from ._connection import Connection
+from ._extensions import Extensions
+from ._replies import EnhancedCode, Reply
+
+NO_STORE = Reply(550, ("This server does not take messages",), EnhancedCode(5, 3, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who sends a message to whom.
+
+    Attributes:
+        mail: The MAIL command that was accepted.
+        rcpts: The RCPT commands that were accepted, in their order.
+    """
+
+    mail: Mail
+    rcpts: tuple[Rcpt, ...]
+
+    @property
+    def sender(self) -> str:
+        """The reverse-path; "" in a bounce."""
+        return self.mail.sender
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The forward-paths."""
+        return tuple(rcpt.recipient for rcpt in self.rcpts)
+
+
+class Ending(Enum):
+    """Why a session has ended."""
+
+    QUIT = "quit"  # the client said so
+    LOST = "lost"  # the connection was lost, or the client closed it
+    TIMEOUT = "timeout"  # the client was too slow
+    STOPPING = "stopping"  # the server shuts down
+    REFUSED = "refused"  # the server said 421 by a limit or the application's word
+
+
+class Peer:
+    """Who is at the other end.  Read-only, and kept up to date.
+
+    Attributes:
+        address: Where the connection comes from, as the adapter says it: for TCP the IP
+            address, "" where there is none.
+        port: The port there, or 0.
+    """
+
+    __slots__ = ("_conn", "_helo", "address", "port")
+
+    def __init__(self, conn: Connection, address: str = "", port: int = 0) -> None:
+        self._conn = conn
+        self._helo = ""
+        self.address = address
+        self.port = port
+
+    @property
+    def helo(self) -> str:
+        """The name that the client gave in EHLO or HELO; "" before."""
+        return self._helo
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is active."""
+        return self._conn.tls
+
+    @property
+    def extensions(self) -> Extensions:
+        """What was offered to the client in this session; nothing after HELO."""
+        return self._conn.extensions
+
+
+class Application:
+    """What a server decides, in plain methods.
+
+    Derive from it and write the methods that matter.  Each decision returns a Reply, or
+    None for the default.  An exception becomes 451 and is reported to the operator; the
+    peer hears none of it.
+
+    Args:
+        peer: Who is at the other end of this session.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def connect(self) -> Reply | None:
+        """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
+        return None
+
+    def mail(self, command: Mail) -> Reply | None:
+        """Decide on a sender.  The default is 250."""
+        return None
+
+    def rcpt(self, command: Rcpt) -> Reply | None:
+        """Decide on a recipient.  The default is 250."""
+        return None
+
+    def message(self, envelope: Envelope, content: Blocks) -> Reply | None:
+        """Take a message.  The default, None, is 250; not written at all it is 550.
+
+        Read the content to its end before anything is committed: the iteration raises
+        MessageAborted if the message is incomplete or cannot be accepted.  What is left
+        unread is dropped.  A 2xx makes the message yours: let it be on disk by then.
+        """
+        return NO_STORE
+
+    def verify(self, command: Vrfy) -> Reply | None:
+        """Decide on VRFY.  The default is 252."""
+        return None
+
+    def close(self, reason: Ending) -> None:
+        """Take note that the session has ended."""
+
+
+class AsyncApplication:
+    """The same in `async def`, for the asyncio and trio adapters.
+
+    Args:
+        peer: Who is at the other end of this session.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    async def connect(self) -> Reply | None:
+        """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
+        return None
+
+    async def mail(self, command: Mail) -> Reply | None:
+        """Decide on a sender.  The default is 250."""
+        return None
+
+    async def rcpt(self, command: Rcpt) -> Reply | None:
+        """Decide on a recipient.  The default is 250."""
+        return None
+
+    async def message(self, envelope: Envelope, content: AsyncBlocks) -> Reply | None:
+        """Take a message, as `Application.message` does."""
+        return NO_STORE
+
+    async def verify(self, command: Vrfy) -> Reply | None:
+        """Decide on VRFY.  The default is 252."""
+        return None
+
+    async def close(self, reason: Ending) -> None:
+        """Take note that the session has ended."""
+
+
+class ApplicationFactory(Protocol):
+    """A class derived from Application, or any callable that returns an instance."""
+
+    def __call__(self, peer: Peer, /) -> Application | AsyncApplication:
+        """Return the application of one session."""
+        ...

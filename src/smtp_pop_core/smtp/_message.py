@@ -1,0 +1,174 @@
+"""The envelope and the octets of an `email.message.EmailMessage`.
+
+RFC 5322 section 3.6.6 for messages that were sent again, RFC 6409 section 8 for what a
+client may do to them.  The message itself is never changed.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+_RESENT: Final = "resent-"
+_FOLD: Final = re.compile(r"[\r\n]+(?=[ \t])")
+_ADDRESS_FIELDS: Final = ("from", "sender", "reply-to", "to", "cc", "bcc")
+_CONCEALED: Final = ("Bcc", "Resent-Bcc")  # RFC 5322 section 3.6.3
+
+
+def sender_of(message: "Message") -> str:
+    """Return the address that a message says it comes from.
+
+    That is Sender, else the first address of From; of a message that was sent again,
+    the same of the last time.
+
+    Raises:
+        ValueError: There is none.
+    """
+    fields = _fields(message)
+    for name in ("sender", "from"):
+        addresses = _addresses(fields.get(name, []))
+        if addresses:
+            return addresses[0]
+    raise ValueError("the message names no sender")
+
+
+def recipients_of(message: "Message") -> tuple[str, ...]:
+    """Return the addresses of To, Cc and Bcc, each once, groups opened.
+
+    Of a message that was sent again: those of the last time, Resent-To and so on.
+
+    Raises:
+        ValueError: There is none.
+    """
+    fields = _fields(message)
+    found = [
+        address
+        for name in ("to", "cc", "bcc")
+        for address in _addresses(fields.get(name, []))
+    ]
+    if not found:
+        raise ValueError("the message names no recipient")
+    return tuple(dict.fromkeys(found))
+
+
+def needs_utf8(message: "Message") -> bool:
+    """Whether an address in the header has characters beyond ASCII.  RFC 6532."""
+    return not all(
+        address.isascii()
+        for name, value in message.items()
+        if name.lower().removeprefix(_RESENT) in _ADDRESS_FIELDS
+        for address in _addresses([value])
+    )
+
+
+def octets_of(
+    message: "Message", *, eight_bit: bool = True, utf8: bool = False
+) -> bytes:
+    """Return the message as it is sent: with CRLF, and without Bcc.
+
+    Args:
+        message: The message.
+        eight_bit: Whether the body may hold octets above 127.  If not, parts that do
+            are encoded anew; the signature of a signed part does not survive that.
+        utf8: Whether the header may hold UTF-8.  If not, it has encoded words.
+
+    Raises:
+        ValueError: It cannot be written in 7 bits.
+    """
+    from copy import copy, deepcopy
+
+    outgoing = copy(message)
+    for name in _CONCEALED:
+        del outgoing[name]
+    content = _flattened(outgoing, utf8=utf8)
+    if eight_bit or content.isascii():
+        return content
+    outgoing = deepcopy(outgoing)
+    for part in outgoing.walk():
+        _encode(part)
+    content = _flattened(outgoing, utf8=utf8)
+    if not content.isascii():
+        raise ValueError("the message cannot be written in 7 bits")
+    return content
+
+
+def _flattened(message: "Message", *, utf8: bool) -> bytes:
+    from email.generator import BytesGenerator
+    from email.policy import SMTP, EmailPolicy, Policy
+    from io import BytesIO
+
+    policy: Policy[Any] = message.policy
+    if utf8 and not isinstance(policy, EmailPolicy):
+        policy = SMTP
+    policy = policy.clone(linesep="\r\n", cte_type="8bit")
+    if isinstance(policy, EmailPolicy):
+        policy = policy.clone(utf8=utf8)
+    file = BytesIO()
+    BytesGenerator(file, mangle_from_=False, policy=policy).flatten(
+        message  # pyright: ignore[reportArgumentType] - its types know EmailMessage only
+    )
+    return file.getvalue()
+
+
+def _encode(part: "Message") -> None:
+    """Write the octets of one part in 7 bits."""
+    from binascii import b2a_qp
+
+    name = "Content-Transfer-Encoding"
+    payload = part.get_payload()
+    if not isinstance(payload, str):
+        if part[name] is not None:
+            part.replace_header(name, "7bit")
+        return
+    if payload.isascii():
+        return
+    data = b2a_qp(payload.encode("ascii", "surrogateescape"), istext=True)
+    part.set_payload(data.decode("ascii"))
+    del part[name]
+    part[name] = "quoted-printable"
+    if "MIME-Version" not in part:
+        part["MIME-Version"] = "1.0"
+
+
+def _fields(message: "Message") -> dict[str, list[str]]:
+    """The address fields that hold, by name in lower case without "resent-".
+
+    Each time that a message is sent again, a block of Resent-* fields is put before
+    what was there: the first block is that of the last time.
+    """
+    resent: dict[str, list[str]] = {}
+    original: dict[str, list[str]] = {}
+    first_block = True
+    for name, value in message.items():
+        name = name.lower()
+        if not name.startswith(_RESENT):
+            first_block = first_block and not resent
+            original.setdefault(name, []).append(value)
+        elif first_block:
+            name = name.removeprefix(_RESENT)
+            if name in resent:
+                first_block = False
+            else:
+                resent[name] = [value]
+    return resent or original
+
+
+def _addresses(values: Iterable[object]) -> list[str]:
+    """The addresses in address fields.
+
+    The words are read before encoded words are decoded, so that an encoded comma does
+    not part two addresses.
+    """
+    from email.headerregistry import AddressHeader, HeaderRegistry
+
+    registry = HeaderRegistry()
+    found: list[str] = []
+    for value in values:
+        header = value
+        if not isinstance(header, AddressHeader):
+            header = registry("To", _FOLD.sub("", str(value)))
+        if isinstance(header, AddressHeader):
+            found.extend(each.addr_spec for each in header.addresses)
+    return [address for address in found if address != "<>"]

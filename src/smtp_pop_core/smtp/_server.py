@@ -1,0 +1,273 @@
+"""The conversation of a server, as a flow that asks an application.
+
+Replies are gathered and written in one go before the server waits.  Whatever goes wrong
+in the application is 451 to the peer and a Report to the operator.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from .._errors import LocalProtocolError, MessageAborted, Stopping
+from .._events import ConnectionClosed, MessageData
+from .._flow import Ask, Content, Deadline, Flow, Report, Write, read
+from ._application import (
+    NO_STORE,
+    Application,
+    ApplicationFactory,
+    AsyncApplication,
+    Ending,
+    Envelope,
+    Peer,
+)
+from ._commands import (
+    Connect,
+    Data,
+    Ehlo,
+    EndOfMessage,
+    Helo,
+    Mail,
+    Quit,
+    Rcpt,
+    Vrfy,
+)
+from ._connection import Connection
+from ._replies import Command, EnhancedCode, Reply
+from ._state import PIPELINED, State
+
+_FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0))
+_TIMEOUT: Final = Reply(421, ("Timeout, closing",), EnhancedCode(4, 4, 2))
+_STOPPING: Final = Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2))
+_UNAVAILABLE: Final = Reply(421, ("Not available now",), EnhancedCode(4, 3, 0))
+_IDLE: Final = frozenset(
+    {State.CONNECTING, State.REFUSED, State.GREETED, State.READY, State.AUTH}
+)
+
+
+def serve(
+    conn: Connection,
+    application: ApplicationFactory,
+    address: str = "",
+    port: int = 0,
+) -> Flow[Ending]:
+    """Serve one session to its end.
+
+    The application is asked only about what it decides; its `close` is called in the
+    end, unless the flow itself is closed before.
+
+    Args:
+        conn: A new connection in the role of the server.
+        application: Called with a Peer; what it returns decides for this session.
+        address: Where the client comes from, for the Peer; "" where there is none.
+        port: The port there, or 0.
+
+    Returns:
+        Why the session has ended.  The connection can then be closed.
+    """
+    peer = Peer(conn, address, port)
+    try:
+        decider: Application | AsyncApplication = yield Ask(application, (peer,))
+    except Exception as error:
+        yield Report(error)
+        yield Deadline(conn.limits.timeouts.write)
+        yield Write(conn.send(_UNAVAILABLE))
+        return Ending.REFUSED
+    session = _Serving(conn, decider, peer)
+    try:
+        ending = yield from session.run()
+    except TimeoutError:
+        ending = Ending.TIMEOUT
+    conn.close()
+    if session.decides("close"):
+        yield from session.ask(decider.close, ending)
+    return ending
+
+
+class _Serving:
+    """One session of a server."""
+
+    def __init__(
+        self, conn: Connection, application: Application | AsyncApplication, peer: Peer
+    ) -> None:
+        self._conn: Final = conn
+        self._application: Final = application
+        self._peer: Final = peer
+        self._out = bytearray()  # replies that are not written yet
+        self._mail: Mail | None = None
+        self._rcpts: list[Rcpt] = []
+        self._end: EndOfMessage | None = None
+        self._broken: Exception | None = None  # why the content does not go on
+        self._ending = Ending.LOST
+        self._stopping = False
+        self._deaf = False  # the peer does not take our replies
+
+    def run(self) -> Flow[Ending]:
+        """Serve commands until the session ends.
+
+        Raises:
+            TimeoutError: The peer was too slow, and does not take our replies.
+        """
+        try:
+            return (yield from self._commands())
+        except TimeoutError:
+            if not self._deaf:
+                yield from self._say(_TIMEOUT)
+                yield from self._flush()
+            return Ending.TIMEOUT
+
+    def _commands(self) -> Flow[Ending]:
+        conn = self._conn
+        while True:
+            if self._stopping and conn.state in _IDLE:
+                yield from self._say(_STOPPING)
+                self._ending = Ending.STOPPING
+            event = conn.next_event()
+            if isinstance(event, ConnectionClosed):
+                yield from self._flush()
+                return self._ending
+            if isinstance(event, Command):
+                yield from self._answer(event)
+            else:
+                yield from self._flush()
+                yield Deadline(conn.limits.timeouts.command)
+                yield from self._receive()
+
+    def _receive(self) -> Flow[None]:
+        try:
+            data = yield from read()
+        except Stopping:
+            self._stopping = True
+        else:
+            self._conn.receive_data(data)
+
+    def _answer(self, command: Command) -> Flow[None]:
+        """Answer one command, and take note of what it brings."""
+        reply = yield from self._decide(command)
+        reply = yield from self._say(reply)
+        if reply.code // 100 == 2:
+            match command:
+                case Mail():
+                    self._mail = command
+                    self._rcpts.clear()
+                case Rcpt():
+                    self._rcpts.append(command)
+                case Ehlo(domain=domain) | Helo(domain=domain):
+                    self._peer._helo = domain
+                case Quit():
+                    self._ending = Ending.QUIT
+        elif reply.code == 421:
+            self._ending = Ending.REFUSED
+        if isinstance(command, Data) and reply.code == 354:
+            yield from self._message()
+        if (
+            type(command) not in PIPELINED or len(self._out) > self._conn.limits.block
+        ):  # RFC 2920 section 3.2
+            yield from self._flush()
+
+    def _decide(self, command: Command) -> Flow[Reply]:
+        application = self._application
+        reply = None
+        match command:
+            case Connect() if self.decides("connect"):
+                reply = yield from self.ask(application.connect)
+            case Mail() if self.decides("mail"):
+                reply = yield from self.ask(application.mail, command)
+            case Rcpt() if self.decides("rcpt"):
+                reply = yield from self.ask(application.rcpt, command)
+            case Vrfy() if self.decides("verify"):
+                reply = yield from self.ask(application.verify, command)
+        return self._conn.default_reply(command) if reply is None else reply
+
+    def decides(self, name: str) -> bool:
+        """Whether the application has a method of its own; else it is not asked."""
+        method = getattr(type(self._application), name)
+        return method not in (
+            getattr(Application, name),
+            getattr(AsyncApplication, name),
+        )
+
+    def ask(
+        self, function: Callable[..., object], *arguments: object
+    ) -> Flow[Reply | None]:
+        """Ask the application; its mistakes are reported, and 451."""
+        try:
+            reply: Reply | None = yield Ask(function, arguments)
+        except MessageAborted:
+            return _FAILED
+        except Exception as error:
+            yield Report(error)
+            return _FAILED
+        return reply
+
+    def _say(self, reply: Reply) -> Flow[Reply]:
+        """Gather a reply; what cannot be sent is a mistake of the application."""
+        try:
+            self._out += self._conn.send(reply)
+        except LocalProtocolError as error:
+            yield Report(error)
+            reply = _FAILED
+            self._out += self._conn.send(reply)
+        return reply
+
+    def _flush(self) -> Flow[None]:
+        if self._out:
+            data, self._out = bytes(self._out), bytearray()
+            self._deaf = True
+            yield Deadline(self._conn.limits.timeouts.write)
+            yield Write(data)
+            self._deaf = False
+
+    def _message(self) -> Flow[None]:
+        """Hand the content over, read what is left of it, and answer it."""
+        if self._mail is None:
+            raise AssertionError("content without MAIL")
+        yield from self._flush()
+        self._end = None
+        reply: Reply | None = NO_STORE
+        if self.decides("message"):
+            envelope = Envelope(self._mail, tuple(self._rcpts))
+            content = Content(self._piece)
+            reply = yield from self.ask(self._application.message, envelope, content)
+        while not self._over:
+            with suppress(MessageAborted):
+                yield from self._piece()
+        if isinstance(self._broken, TimeoutError):
+            raise self._broken
+        if self._end is not None:
+            if reply is None or self._end.refusal is not None:
+                reply = self._conn.default_reply(self._end)
+            yield from self._say(reply)
+
+    def _piece(self) -> Flow[bytes]:
+        """Return the next block of the content: a full one, or what is left.
+
+        The deadline is for a full block, so single octets do not push it back.
+        """
+        blocks: list[bytes] = []
+        octets = 0
+        if not self._over:
+            yield Deadline(self._conn.limits.timeouts.block)
+        while not self._over and octets < self._conn.limits.block:
+            match self._conn.next_event():
+                case MessageData(data=data):
+                    blocks.append(data)
+                    octets += len(data)
+                case EndOfMessage() as end:
+                    self._end = end
+                case ConnectionClosed():
+                    self._broken = MessageAborted("the connection was lost")
+                case _:
+                    try:
+                        yield from self._receive()
+                    except TimeoutError as error:
+                        self._broken = error
+        if self._broken is not None:
+            raise MessageAborted("the content is incomplete") from self._broken
+        if self._end is not None and self._end.refusal is not None:
+            raise MessageAborted(str(self._end.refusal))
+        return b"".join(blocks)
+
+    @property
+    def _over(self) -> bool:
+        """Whether no more of the content will come."""
+        return self._end is not None or self._broken is not None
