@@ -53,7 +53,7 @@ def lines_of(cut: tuple[bytes, ...] | list[bytes]) -> tuple[list[bytes | None], 
     for piece in cut:
         buffer.feed(piece)
         lines += drain(buffer)
-    return lines, buffer.take()
+    return lines, buffer.peek()
 
 
 def reference(stream: bytes) -> tuple[list[bytes | None], bytes]:
@@ -118,32 +118,42 @@ def test_nothing_of_a_line_that_is_too_long_is_kept() -> None:
     assert buffer.take_line(512) == b"QUIT"
 
 
-def test_taking_everything_does_not_end_a_line_that_is_too_long() -> None:
+def test_dropping_everything_does_not_end_a_line_that_is_too_long() -> None:
     buffer = LineBuffer()
     buffer.feed(b"x" * 512)
     with pytest.raises(LineTooLong):
         buffer.take_line(512)
     buffer.feed(b"xx\r")
-    assert buffer.take() == b""
+    buffer.drop(len(buffer))
     buffer.feed(b"\nQUIT\r\n")
     assert buffer.take_line(512) == b"QUIT"
 
 
-def test_len_counts_the_octets_that_take_returns() -> None:
+def test_len_counts_the_octets_that_are_left() -> None:
     buffer = LineBuffer()
     buffer.feed(b"DATA\r\nfirst\r\n")
     buffer.feed(b"")
     assert buffer.take_line(512) == b"DATA"
     assert len(buffer) == 7
-    assert buffer.take() == b"first\r\n"
-    assert len(buffer) == 0
-    assert buffer.take() == b""
+    assert buffer.peek(5) == b"first"
+    buffer.drop(5)
+    assert buffer.peek() == b"\r\n"
+    assert len(buffer) == 2
 
 
-def test_after_everything_was_taken_the_search_begins_anew() -> None:
+def test_peeking_leaves_everything_where_it_is() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"QUIT\r")
+    assert buffer.take_line(512) is None
+    assert buffer.peek() == b"QUIT\r"
+    buffer.feed(b"\n")
+    assert buffer.take_line(512) == b"QUIT"
+
+
+def test_after_octets_were_dropped_the_search_begins_anew() -> None:
     buffer = LineBuffer()
     buffer.feed(b"a long line without its end")
     assert buffer.take_line(512) is None
-    buffer.take()
+    buffer.drop(len(buffer))
     buffer.feed(b"\r\n")
     assert buffer.take_line(512) == b""

@@ -29,18 +29,14 @@ class LineBuffer:
             data = self._behind_dropped(data)
         self._data += data
 
-    def peek(self) -> bytes:
-        """Return everything, and leave it where it is."""
-        return bytes(self._data)
+    def peek(self, limit: int | None = None) -> bytes:
+        """Return what is there, up to limit octets, and leave it where it is."""
+        return bytes(self._data[:limit])
 
-    def take(self) -> bytes:
-        """Remove and return everything.
-
-        What belongs to a line that was too long is not in it, now or later.
-        """
-        data = bytes(self._data)
-        self._drop(len(data))
-        return data
+    def drop(self, count: int) -> None:
+        """Remove so many octets from the front."""
+        del self._data[:count]
+        self._searched = 0
 
     def take_line(self, limit: int) -> bytes | None:
         """Remove the next line and return it without its CRLF.
@@ -59,18 +55,14 @@ class LineBuffer:
         if end > limit - 2 or (end < 0 and len(self._data) >= limit):
             if end < 0:
                 self._dropped = bytes(self._data[-1:])
-            self._drop(end + 2 if end >= 0 else len(self._data))
+            self.drop(end + 2 if end >= 0 else len(self._data))
             raise LineTooLong(f"line is longer than {limit} octets")
         if end < 0:
             self._searched = max(0, len(self._data) - 1)  # the last may be a CR
             return None
         line = bytes(self._data[:end])
-        self._drop(end + 2)
+        self.drop(end + 2)
         return line
-
-    def _drop(self, count: int) -> None:
-        del self._data[:count]
-        self._searched = 0
 
     def _behind_dropped(self, data: bytes) -> bytes:
         """Return what stands behind the line that is being dropped."""

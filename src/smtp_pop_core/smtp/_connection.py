@@ -306,7 +306,10 @@ class Connection:
             case Data() if reply.code // 100 == 3:
                 self._stuffer = Stuffer()
                 self._content = Inbound(
-                    self._tolerances, largest=self._largest, mail=self._session.mail
+                    self._tolerances,
+                    largest=self._largest,
+                    mail=self._session.mail,
+                    block=self.limits.block,
                 )
 
     def _offer(self, offers: Extensions) -> None:
@@ -401,14 +404,13 @@ class Connection:
 
     def _next_content(self) -> Event | None:
         content = self._content
-        if not content.ended:
-            block = content.take(self._buffer)
-            if block:
+        while not content.ended:
+            if not len(self._buffer):
+                return None
+            if block := content.take(self._buffer):
                 if self._trace:
                     self._trace.content("C", block)
                 return MessageData(block)
-            if not content.ended:
-                return None
         end = EndOfMessage(content.refusal)
         self._session.take(end)
         return end

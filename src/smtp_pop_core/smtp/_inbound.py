@@ -21,10 +21,12 @@ class Inbound:
         largest: Octets of content that are accepted, or None for no bound.  What goes
             beyond is dropped.
         mail: The MAIL command of the transaction.
+        block: Octets that are decoded in one go.
     """
 
     __slots__ = (
         "_bare_allowed",
+        "_block",
         "_eight_bit_allowed",
         "_eight_bit_seen",
         "_largest",
@@ -38,12 +40,14 @@ class Inbound:
         *,
         largest: int | None = None,
         mail: Mail | None = None,
+        block: int = 65_536,
     ) -> None:
         self._bare_allowed: Final = tolerances.bare_line_ends
         self._eight_bit_allowed: Final = tolerances.undeclared_8bit or (
             mail is not None and mail.body is Body.EIGHT_BIT_MIME
         )
         self._eight_bit_seen = False
+        self._block: Final = block
         self._largest: Final = largest
         self._octets = 0
         self._unstuffer: Final = Unstuffer()
@@ -59,11 +63,9 @@ class Inbound:
         Returns:
             The octets without transparency; b"" where none of them are certain yet.
         """
-        if not len(buffer):
-            return b""
-        block = self._unstuffer.feed(buffer.take())
-        if self._unstuffer.ended:
-            buffer.feed(self._unstuffer.rest)
+        data = buffer.peek(self._block)
+        block = self._unstuffer.feed(data)
+        buffer.drop(len(data) - len(self._unstuffer.rest))
         before = self._octets
         self._octets += len(block)
         if not self._eight_bit_allowed and not block.isascii():
