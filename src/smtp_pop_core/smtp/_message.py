@@ -1,4 +1,4 @@
-"""The envelope and the octets of an `email.message.EmailMessage`.
+"""The envelope and the octets of an `email.message.EmailMessage`; the hops of any.
 
 RFC 5322 section 3.6.6 for messages that were sent again, RFC 6409 section 8 for what a
 client may do to them.  The message itself is never changed.
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _RESENT: Final = "resent-"
 _FOLD: Final = re.compile(r"[\r\n]+(?=[ \t])")
 _ADDRESS_FIELDS: Final = ("from", "sender", "reply-to", "to", "cc", "bcc")
+_ENCODED: Final = ("base64", "quoted-printable")
+_EMPTY_LINE: Final = re.compile(rb"(?:\A|\n)\r?\n")
+_RECEIVED: Final = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _CONCEALED: Final = ("Bcc", "Resent-Bcc")  # RFC 5322 section 3.6.3
 
 
@@ -61,6 +64,19 @@ def needs_utf8(message: "Message") -> bool:
         if name.lower().removeprefix(_RESENT) in _ADDRESS_FIELDS
         for address in _addresses([value])
     )
+
+
+def count_hops(header: bytes) -> int:
+    """Count the Received fields: every server on the way has put one in front.
+
+    More than 100 are a loop.  RFC 5321 section 6.3.
+
+    Args:
+        header: A message, or the beginning of one, with CRLF or LF line ends.  What
+            stands behind the first empty line is not looked at.
+    """
+    end = _EMPTY_LINE.search(header)
+    return len(_RECEIVED.findall(header, 0, end.start() if end else len(header)))
 
 
 def octets_of(
@@ -117,15 +133,16 @@ def _encode(part: "Message") -> None:
     from binascii import b2a_qp
 
     name = "Content-Transfer-Encoding"
-    payload = part.get_payload()
-    if not isinstance(payload, str):
+    if part.is_multipart():
         if part[name] is not None:
             part.replace_header(name, "7bit")
         return
-    if payload.isascii():
+    data = part.get_payload(decode=True)
+    if str(part.get(name, "")).lower() in _ENCODED or not isinstance(data, bytes):
         return
-    data = b2a_qp(payload.encode("ascii", "surrogateescape"), istext=True)
-    part.set_payload(data.decode("ascii"))
+    if data.isascii():
+        return
+    part.set_payload(b2a_qp(data, istext=True).decode("ascii"))
     del part[name]
     part[name] = "quoted-printable"
     if "MIME-Version" not in part:
