@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._dots import Survey
 from ._errors import ParseError
-from ._flow import Ask, Content, Flow
+from ._flow import Ask, AsyncBlocks, Blocks, Content, Flow
 
 
 @runtime_checkable
@@ -66,12 +66,18 @@ class Source:
                 self.piece = self._slices(content)
             case Content():
                 self.piece = content.piece
+            case Blocks():  # before Readable: their read() is another one
+                self.piece = self._calls(next, (iter(content), _END))
+            case AsyncBlocks():
+                self.piece = self._calls(anext, (aiter(content), _END))
             case Readable():
                 self.piece = self._calls(content.read, (block,))
             case AsyncIterable():
                 self.piece = self._calls(anext, (aiter(content), _END))
-            case str():
-                raise TypeError("the content must be bytes, not str")
+            case str() | bytearray() | memoryview():
+                raise TypeError(
+                    f"the content must be bytes, not {type(content).__name__}"
+                )
             case Iterable():
                 self.piece = self._calls(next, (iter(content), _END))
             case _ if callable(content):
@@ -121,7 +127,7 @@ class Source:
         if isinstance(content, bytes):
             survey = Survey()
             survey.feed(content)
-        elif isinstance(content, _Seekable) and content.seekable():
+        elif isinstance(content, _Seekable) and (yield Ask(content.seekable)):
             start = yield Ask(content.tell)
             survey = Survey()
             while block := (yield from self.piece()):

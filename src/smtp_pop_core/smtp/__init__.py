@@ -36,7 +36,7 @@ from ._events import Event
 from ._exchange import exchange
 from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
-from ._message import octets_of, recipients_of, sender_of
+from ._message import count_hops, octets_of, recipients_of, sender_of
 from ._replies import Command, EnhancedCode, Rejected, Reply, ReplyClass
 from ._results import MailResult, Outcome, RecipientResult
 from ._send import send_mail, send_message
@@ -91,6 +91,7 @@ __all__ = [
     "sender_of",
     "recipients_of",
     "octets_of",
+    "count_hops",
     "MailResult",
     "RecipientResult",
     "Outcome",

@@ -7,14 +7,14 @@ exception leaves the Connection CLOSED, unless nothing was sent.
 from contextlib import suppress
 from typing import Final
 
-from .._errors import ConnectionLost, RemoteProtocolError
+from .._errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from .._flow import Flow
 from ._commands import Connect, Ehlo, Expn, Helo, Help, Noop, Quit, Rset, Vrfy
 from ._connection import Connection
 from ._exchange import exchange, receive
 from ._extensions import Extensions
 from ._replies import Command, Rejected, Reply
-from ._state import TRANSITIONS
+from ._state import TRANSITIONS, State
 
 _NO_EHLO: Final = frozenset({500, 502, 504, 550})  # RFC 5321 section 3.2
 
@@ -37,7 +37,10 @@ def open(conn: Connection) -> Flow[Extensions]:
             greeting that was a no; after the others the session goes on.
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended.  The state is CLOSED.
+        LocalProtocolError: The greeting has been heard already.
     """
+    if conn.state is not State.CONNECTING:
+        raise LocalProtocolError(f"no greeting is due in {conn.state!r}")
     greeting = yield from receive(conn, conn.limits.timeouts.greeting)
     if greeting.code >= 400:
         yield from quit(conn)

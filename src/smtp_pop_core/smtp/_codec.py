@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
+from .._abnf import upper
 from .._base64 import decode_base64, encode_base64
 from .._errors import OutOfOrder, ParseError
 from .._limits import Limits
@@ -56,9 +57,10 @@ def _write_nothing(_: Command) -> str:
 
 def _read_auth(arguments: str) -> Auth:
     mechanism, _, initial = arguments.partition(" ")
+    mechanism = upper(mechanism)
     if not initial:
-        return Auth(mechanism.upper())
-    return Auth(mechanism.upper(), b"" if initial == "=" else _decode(initial.encode()))
+        return Auth(mechanism)
+    return Auth(mechanism, b"" if initial == "=" else _decode(initial.encode()))
 
 
 def _write_auth(command: Auth) -> str:
@@ -206,7 +208,7 @@ class Codec:
         detail: int,
     ) -> tuple[str, str]:
         path = arguments[len(keyword) :]
-        if arguments[: len(keyword)].upper() != keyword:
+        if upper(arguments[: len(keyword)]) != keyword:
             raise BadLine(501, f"Syntax: {keyword}<address>", 5, 4)
         if self._space_after_colon:
             path = path.lstrip(" ")
@@ -254,7 +256,7 @@ def _read_parameters(
     given = split_parameters(text, utf8=utf8)
     for keyword, _ in given:
         if keyword not in known:
-            raise BadLine(555, f"{keyword} is not recognized", 5, 4)
+            raise BadLine(555, f"{keyword[:40]} is not recognized", 5, 4)
     for keyword, value in given:
         parameter = known[keyword]
         try:
@@ -287,7 +289,10 @@ def _write_parameters(
     for keyword, value in extra:
         if keyword not in offered:
             raise OutOfOrder(f"no extension that was offered has {keyword!r}")
-        offered[keyword].read(value)
+        try:
+            offered[keyword].read(value)
+        except ValueError as error:
+            raise OutOfOrder(f"{keyword} is malformed: {value!r}") from error
         given.append((keyword, value))
     return "".join(
         f" {keyword}" if value is None else f" {keyword}={value}"

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
 
-from .._abnf import is_domain_or_literal, is_esmtp_keyword, is_esmtp_value, upper
+from .._abnf import (
+    is_domain_or_literal,
+    is_esmtp_keyword,
+    is_esmtp_value,
+    require_str,
+    upper,
+)
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply
 
@@ -98,10 +104,15 @@ class Mail(Command):
     extra: Extra = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
+        require_str("sender", self.sender)
         if not is_reverse_path(self.sender, utf8=self.smtputf8):
             raise ValueError(f"not a reverse-path: {self.sender!r}")
-        if self.size is not None and not 0 <= self.size < 10**20:  # 1*20DIGIT
-            raise ValueError(f"not a size: {self.size!r}")
+        if self.size is not None:
+            _require("size", self.size, int)
+            if not 0 <= self.size < 10**20:  # 1*20DIGIT
+                raise ValueError(f"not a size: {self.size!r}")
+        if self.body is not None:
+            _require("body", self.body, Body)
         if self.extra:
             _check_extra(self.extra)
 
@@ -251,6 +262,8 @@ class Auth(Command):
     def __post_init__(self) -> None:
         if not _MECHANISM.fullmatch(self.mechanism):
             raise ValueError(f"not the name of a mechanism: {self.mechanism!r}")
+        if self.initial is not None:
+            _require("initial", self.initial, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +275,10 @@ class AuthResponse(Command):
     """
 
     data: bytes | None = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            _require("data", self.data, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +295,11 @@ class BadCommand(Command):
     reply: Reply
 
 
+def _require(name: str, value: object, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
+
+
 def _check_domain(domain: str) -> None:
     if not is_domain_or_literal(domain):
         raise ValueError(f"not a domain or an address literal: {domain!r}")
@@ -291,6 +313,7 @@ def _check_string(string: str, *, utf8: bool) -> None:
 
 
 def _check_text(text: str) -> None:
+    require_str("text", text)
     if text and not _TEXT.fullmatch(text):
         raise ValueError(f"not a text for a command line: {text!r}")
 

@@ -22,6 +22,7 @@ from .._lines import LineBuffer
 from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._codec import BadLine, Codec, read_auth_response, write_auth_response
 from ._commands import (
+    Auth,
     AuthResponse,
     BadCommand,
     Connect,
@@ -181,7 +182,10 @@ class Connection:
 
         Raises:
             LocalProtocolError: There was a b"" before.
+            TypeError: They are no octets.
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not data:
             self._eof = True
         elif self._eof:
@@ -203,7 +207,8 @@ class Connection:
             event = self._understand()
         except ParseError as error:
             self.close()
-            raise RemoteProtocolError(str(error), line=self._line) from error
+            line = b"" if isinstance(error, LineTooLong) else self._line
+            raise RemoteProtocolError(str(error), line=line) from error
         if event is not None:
             return event
         if self.state is not State.CLOSED:
@@ -278,13 +283,17 @@ class Connection:
         return self._next_reply()
 
     def _next_reply(self) -> Reply | None:
-        while (line := self._buffer.take_line(self.limits.reply_line)) is not None:
+        longest = self.limits.reply_line
+        if isinstance(self._session.asked, (Auth, AuthResponse)):  # challenges
+            longest = max(longest, self.limits.auth_line)
+        while (line := self._buffer.take_line(longest)) is not None:
             self._line = line
             if self._trace:
                 self._trace.reply(line)
-            if not self._reader.add(line):
-                if len(self._reader) > self.limits.reply_lines:
-                    raise ParseError("the reply has too many lines")
+            complete = self._reader.add(line)
+            if len(self._reader) > self.limits.reply_lines:
+                raise ParseError("the reply has too many lines")
+            if not complete:
                 continue
             asked = self._session.asked
             reply = self._reader.take(

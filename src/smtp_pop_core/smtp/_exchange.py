@@ -3,7 +3,7 @@
 A flow that does not end with a reply leaves the Connection CLOSED: it is out of step.
 """
 
-from .._errors import ConnectionLost
+from .._errors import ConnectionLost, LocalProtocolError
 from .._flow import Deadline, Flow, Write, read
 from .._limits import Timeouts
 from .._roles import NEED_DATA
@@ -48,6 +48,23 @@ def receive(conn: Connection, limit: float) -> Flow[Reply]:
     raise ConnectionLost("the server closed the connection", last_reply=conn.last_reply)
 
 
+def settle(conn: Connection) -> Flow[None]:
+    """See that the server has said nothing since its last reply.
+
+    A reply that comes before its command is never taken for an answer to it.
+
+    Raises:
+        LocalProtocolError: A command is unanswered.
+        RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
+        ConnectionLost: The server has said 421.  The state is CLOSED.
+    """
+    if conn.unanswered:
+        raise LocalProtocolError("a command must be answered first")
+    if conn.trailing_data and conn.state not in (State.TLS, State.CLOSED):
+        yield from receive(conn, conn.limits.timeouts.other)
+        raise ConnectionLost("the server has ended", last_reply=conn.last_reply)
+
+
 def write(conn: Connection, data: bytes, *, heed: bool = False) -> Flow[bool]:
     """Write, and return whether the server said something before all was written."""
     try:
@@ -67,6 +84,7 @@ def exchange(conn: Connection, command: Command) -> Flow[Reply]:
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended before the reply.  The state is CLOSED.
     """
+    yield from settle(conn)
     data = conn.send(command)
     yield from write(conn, data)
     return (yield from receive(conn, seconds(conn.limits.timeouts, command)))

@@ -27,7 +27,7 @@ def sender_of(message: "Message") -> str:
     the same of the last time.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or one that cannot be read for certain.
     """
     fields = _fields(message)
     for name in ("sender", "from"):
@@ -43,7 +43,7 @@ def recipients_of(message: "Message") -> tuple[str, ...]:
     Of a message that was sent again: those of the last time, Resent-To and so on.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or one that cannot be read for certain.
     """
     fields = _fields(message)
     found = [
@@ -60,9 +60,9 @@ def needs_utf8(message: "Message") -> bool:
     """Whether an address in the header has characters beyond ASCII.  RFC 6532."""
     return not all(
         address.isascii()
-        for name, value in message.items()
+        for name, value in message.raw_items()
         if name.lower().removeprefix(_RESENT) in _ADDRESS_FIELDS
-        for address in _addresses([value])
+        for address in _read(value)[0]
     )
 
 
@@ -93,15 +93,14 @@ def octets_of(
     Raises:
         ValueError: It cannot be written in 7 bits.
     """
-    from copy import copy, deepcopy
+    from copy import deepcopy
 
-    outgoing = copy(message)
+    outgoing = deepcopy(message)  # to flatten it gives its parts their boundaries
     for name in _CONCEALED:
         del outgoing[name]
     content = _flattened(outgoing, utf8=utf8)
     if eight_bit or content.isascii():
         return content
-    outgoing = deepcopy(outgoing)
     for part in outgoing.walk():
         _encode(part)
     content = _flattened(outgoing, utf8=utf8)
@@ -149,16 +148,16 @@ def _encode(part: "Message") -> None:
         part["MIME-Version"] = "1.0"
 
 
-def _fields(message: "Message") -> dict[str, list[str]]:
+def _fields(message: "Message") -> dict[str, list[object]]:
     """The address fields that hold, by name in lower case without "resent-".
 
     Each time that a message is sent again, a block of Resent-* fields is put before
     what was there: the first block is that of the last time.
     """
-    resent: dict[str, list[str]] = {}
-    original: dict[str, list[str]] = {}
+    resent: dict[str, list[object]] = {}
+    original: dict[str, list[object]] = {}
     first_block = True
-    for name, value in message.items():
+    for name, value in message.raw_items():
         name = name.lower()
         if not name.startswith(_RESENT):
             first_block = first_block and not resent
@@ -175,17 +174,35 @@ def _fields(message: "Message") -> dict[str, list[str]]:
 def _addresses(values: Iterable[object]) -> list[str]:
     """The addresses in address fields.
 
-    The words are read before encoded words are decoded, so that an encoded comma does
-    not part two addresses.
+    Raises:
+        ValueError: They cannot be told for certain; some would get lost.
     """
-    from email.headerregistry import AddressHeader, HeaderRegistry
-
-    registry = HeaderRegistry()
     found: list[str] = []
     for value in values:
-        header = value
-        if not isinstance(header, AddressHeader):
-            header = registry("To", _FOLD.sub("", str(value)))
-        if isinstance(header, AddressHeader):
-            found.extend(each.addr_spec for each in header.addresses)
+        addresses, certain = _read(value)
+        if not certain:
+            raise ValueError(f"cannot tell the addresses in {str(value)!r}")
+        found.extend(addresses)
     return [address for address in found if address != "<>"]
+
+
+def _read(value: object) -> tuple[list[str], bool]:
+    """Read an address field: its addresses, and whether these are all for certain.
+
+    The words are read before encoded words are decoded, so that an encoded comma does
+    not part two addresses.  Octets above 127 are UTF-8, RFC 6532; others than that are
+    replaced by U+FFFD.
+    """
+    from email.errors import InvalidHeaderDefect
+    from email.headerregistry import AddressHeader, BaseHeader, HeaderRegistry
+
+    header = value
+    if not isinstance(header, AddressHeader):
+        octets = str(value).encode("utf-8", "surrogateescape")
+        text = _FOLD.sub("", octets.decode("utf-8", "replace"))
+        header = HeaderRegistry()("To", text)
+    if not isinstance(header, AddressHeader) or not isinstance(header, BaseHeader):
+        raise AssertionError("To is an address field")
+    addresses = [each.addr_spec for each in header.addresses]
+    invalid = any(isinstance(each, InvalidHeaderDefect) for each in header.defects)
+    return addresses, not invalid and "\ufffd" not in "".join(addresses)

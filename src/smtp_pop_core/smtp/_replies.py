@@ -126,7 +126,7 @@ class Reply:
     def __str__(self) -> str:
         """The reply on one line, controls escaped."""
         words = [str(self.code), *map(str, filter(None, [self.enhanced])), *self.lines]
-        return printable(" ".join(words).rstrip())
+        return printable(" ".join(words)).rstrip(" ")
 
 
 class Rejected(_Rejected):

@@ -15,7 +15,7 @@ from .._flow import Flow
 from .._source import Sendable, Source
 from ._commands import Body, Data, EndOfMessage, Mail, Rcpt, Rset
 from ._connection import Connection
-from ._exchange import receive, seconds, write
+from ._exchange import receive, seconds, settle, write
 from ._extensions import Size
 from ._message import needs_utf8, octets_of, recipients_of, sender_of
 from ._replies import Command, Reply
@@ -204,6 +204,7 @@ class _Sending:
         if conn.state in _OPEN:
             waiting.appendleft(Rset())
         while waiting and not self._is_hopeless(waiting[0]):
+            yield from settle(conn)
             sent, data, error = self._gather(waiting)
             if sent:
                 yield from write(conn, data)
@@ -260,6 +261,9 @@ class _Sending:
         """
         conn = self._conn
         hopeless = self._refusal is not None or not conn.recipients
+        if conn.trailing_data:  # more than 354 was said
+            self._refusal = yield from receive(conn, conn.limits.timeouts.end)
+            return
         try:
             data = b""
             while not hopeless and (block := (yield from source.piece())):
@@ -285,8 +289,12 @@ class _Sending:
             return  # in doubt
         if heard:  # before the end was sent: there is no way back in step
             conn.close()
+        if hopeless:
+            return
         if reply.code >= 400:
-            self._refusal = self._refusal or reply
+            self._refusal = reply
+        elif heard:
+            raise RemoteProtocolError("the server accepted what it has not got")
         else:
             self._accepted = reply
 

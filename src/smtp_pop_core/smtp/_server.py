@@ -67,10 +67,13 @@ def serve(
     peer = Peer(conn, address, port)
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
+        if not isinstance(decider, (Application, AsyncApplication)):
+            raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
         yield Report(error)
         yield Deadline(conn.limits.timeouts.write)
-        yield Write(conn.send(_UNAVAILABLE))
+        with suppress(TimeoutError):
+            yield Write(conn.send(_UNAVAILABLE))
         return Ending.REFUSED
     session = _Serving(conn, decider, peer)
     try:
@@ -117,20 +120,24 @@ class _Serving:
 
     def _commands(self) -> Flow[Ending]:
         conn = self._conn
+        waiting = False
         while True:
             if self._stopping and conn.state in _IDLE:
                 yield from self._say(_STOPPING)
                 self._ending = Ending.STOPPING
             event = conn.next_event()
-            if isinstance(event, ConnectionClosed):
+            if conn.state is State.CLOSED:
                 yield from self._flush()
                 return self._ending
             if isinstance(event, Command):
+                waiting = False
                 yield from self._answer(event)
-            else:
-                yield from self._flush()
+                continue
+            yield from self._flush()
+            if not waiting:  # single octets do not push the deadline back
+                waiting = True
                 yield Deadline(conn.limits.timeouts.command)
-                yield from self._receive()
+            yield from self._receive()
 
     def _receive(self) -> Flow[None]:
         try:
@@ -155,8 +162,6 @@ class _Serving:
                     self._peer._helo = domain
                 case Quit():
                     self._ending = Ending.QUIT
-        elif reply.code == 421:
-            self._ending = Ending.REFUSED
         if isinstance(command, Data) and reply.code == 354:
             yield from self._message()
         if (
@@ -207,6 +212,8 @@ class _Serving:
             yield Report(error)
             reply = _FAILED
             self._out += self._conn.send(reply)
+        if reply.code == 421:
+            self._ending = Ending.REFUSED
         return reply
 
     def _flush(self) -> Flow[None]:

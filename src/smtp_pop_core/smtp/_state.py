@@ -243,6 +243,8 @@ class Session:
     @property
     def asked(self) -> Command | None:
         """What the next reply answers, or None where only 421 may come."""
+        if self._here.state is State.CLOSED:
+            return None
         if self.unanswered:
             return self.unanswered[0][0]
         return EndOfMessage() if self._here.state is State.DATA else None
@@ -295,7 +297,7 @@ class Session:
             ParseError: It answers nothing, or not so.  Nothing has changed.
         """
         digit = reply.code // 100
-        if not self.unanswered:
+        if not self.unanswered or self._here.state is State.CLOSED:
             return self._unasked(reply.code)
         command, remembered = self.unanswered[0]
         moves = self._here.moves.get(type(command))

@@ -24,14 +24,14 @@ class Trace(Transcript):
         """Show a command."""
         if isinstance(command, EndOfMessage):
             return  # the count of the content stands for it
-        verb = line[:5].upper()
+        begins_like_auth = line.lstrip()[:4].upper() == b"AUTH"
         visible = None
         match command:
             case Auth(mechanism=mechanism):
                 visible = len(f"AUTH {mechanism} ")
             case AuthResponse(data=bytes()):
                 visible = 0
-            case BadCommand() if verb == b"AUTH ":
+            case BadCommand() if begins_like_auth:
                 visible = 5
             case BadCommand() if self._secret_may_follow:
                 visible = 0

@@ -1,0 +1,227 @@
+"""Strategies for SMTP: what may be said, and octets as peers send them.
+
+All that is drawn is short enough for one line within the default limits.
+"""
+
+from collections.abc import Callable, Container, Mapping
+from string import ascii_letters, digits
+from typing import Final
+
+from hypothesis import strategies as st
+
+from .. import smtp
+
+_LETTERS: Final = st.sampled_from(ascii_letters + digits)
+_PRINTABLE: Final = st.characters(min_codepoint=32, max_codepoint=126)
+_VISIBLE: Final = st.characters(min_codepoint=33, max_codepoint=126)
+_ATOM: Final = st.sampled_from(ascii_letters + digits + "!#$%&'*+-/=?^_`{|}~")
+_BEYOND: Final = st.characters(  # neither spaces nor what IDNA takes for a dot
+    min_codepoint=161,
+    exclude_categories=["C", "Z"],
+    exclude_characters="\u3002\uff0e\uff61",
+)
+_REPLY_TEXT: Final = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=40
+)
+_ANY_PARAMETER: Final = frozenset({"SIZE", "8BITMIME", "SMTPUTF8"})
+
+_FRAGMENTS: Final = (
+    *(b"EHLO a.example\r\n", b"HELO a\r\n", b"MAIL FROM:<>\r\n", b"MAIL FROM:<a@b>"),
+    *(b" SIZE=10\r\n", b" BODY=8BITMIME", b" SMTPUTF8", b"RCPT TO:<c@d>\r\n", b"RCPT "),
+    *(b"TO:<Postmaster>\r\n", b'"a b"@[IPv6:::1]', b"@r,@s:", b"DATA\r\n", b"RSET\r\n"),
+    *(b"NOOP\r\n", b"VRFY a", b"EXPN a", b"HELP\r\n", b"QUIT\r\n", b"STARTTLS\r\n"),
+    *(b"AUTH PLAIN", b" AGEAYg==", b"=", b"*\r\n", b"AUTH X\r\n", b"abcd\r\n"),
+    *(b"220 a\r\n", b"250-a\r\n", b"250 PIPELINING\r\n", b"250 2.1.0 a\r\n", b"334 "),
+    *(b"354 \r\n", b"421 a\r\n", b"451-4.3.0 a\r\n", b"550 5.1.1 a\r\n", b"250", b"-"),
+    *(b"\r\n.\r\n", b".\r\n", b"\r\n..", b"\r\n", b"\r", b"\n", b".", b" ", b"\t"),
+    *(b"\0", b"\x80", b"\xc3\xa9", b"\xff", b"<", b">", b":", b"x" * 99, b"x" * 600),
+)
+
+
+def _letters_and_more(*, smtputf8: bool) -> st.SearchStrategy[str]:
+    return _LETTERS | _BEYOND if smtputf8 else _LETTERS
+
+
+def domains(*, smtputf8: bool = False) -> st.SearchStrategy[str]:
+    """Draw domain names.  RFC 5321 section 4.1.2.
+
+    Args:
+        smtputf8: Whether they may hold characters beyond ASCII.
+    """
+    run = st.text(_letters_and_more(smtputf8=smtputf8), min_size=1, max_size=6)
+    label = st.lists(run, min_size=1, max_size=2).map("-".join)
+    return st.lists(label, min_size=1, max_size=3).map(".".join)
+
+
+def address_literals() -> st.SearchStrategy[str]:
+    """Draw IP addresses in brackets.  RFC 5321 section 4.1.3."""
+    return st.one_of(
+        st.ip_addresses(v=4).map("[{}]".format),
+        st.ip_addresses(v=6).map("[IPv6:{}]".format),
+    )
+
+
+def mailboxes(*, smtputf8: bool = False) -> st.SearchStrategy[smtp.Mailbox]:
+    """Draw addresses; `str` gives them as they stand in MAIL and RCPT.
+
+    Some local parts need quotes, some domains are address literals.
+
+    Args:
+        smtputf8: Whether they may hold characters beyond ASCII.
+    """
+    word = _ATOM | _BEYOND if smtputf8 else _ATOM
+    quoted = _PRINTABLE | _BEYOND if smtputf8 else _PRINTABLE
+    dot_string = st.lists(
+        st.text(word, min_size=1, max_size=8), min_size=1, max_size=3
+    ).map(".".join)
+    return st.builds(
+        smtp.Mailbox,
+        dot_string | st.text(quoted, max_size=16),
+        domains(smtputf8=smtputf8) | address_literals(),
+    )
+
+
+def contents() -> st.SearchStrategy[bytes]:
+    """Draw contents of messages, with many dots; they can be sent as they are.
+
+    Lines end with CRLF, the last perhaps without; there is no bare CR or LF.
+    """
+    line = st.lists(
+        st.sampled_from([b".", b"..", b"a", b" "])
+        | st.binary(max_size=9).map(lambda data: data.translate(None, b"\r\n")),
+        max_size=4,
+    ).map(b"".join)
+    return st.lists(line, max_size=9).map(b"\r\n".join)
+
+
+def smtp_commands(
+    *kinds: type[smtp.Command], offered: Container[str] = _ANY_PARAMETER
+) -> st.SearchStrategy[smtp.Command]:
+    """Draw commands that a client can send.
+
+    Args:
+        *kinds: Their classes, or none for all of them.
+        offered: Keywords of the extensions whose parameters may be used, as in
+            `Connection.extensions`.
+
+    Raises:
+        ValueError: No client sends commands of that class.
+    """
+    unknown = [kind.__name__ for kind in kinds if kind not in _COMMANDS]
+    if unknown:
+        raise ValueError(f"no client sends {', '.join(unknown)}")
+    return st.one_of([_COMMANDS[kind](offered) for kind in kinds or _COMMANDS])
+
+
+def smtp_replies(*classes: smtp.ReplyClass) -> st.SearchStrategy[smtp.Reply]:
+    """Draw replies, with any code: also 421, and codes that nobody uses.
+
+    Args:
+        *classes: The classes of their codes, or none for all of them.
+    """
+    return st.sampled_from(classes or tuple(smtp.ReplyClass)).flatmap(_replies)
+
+
+def smtp_octets() -> st.SearchStrategy[bytes]:
+    """Draw octets that a peer may send: whole lines, parts of lines, and noise.
+
+    Most of what they make is wrong.  They are for either side.
+    """
+    return st.lists(
+        st.sampled_from(_FRAGMENTS) | st.binary(max_size=6), max_size=20
+    ).map(b"".join)
+
+
+def _replies(cls: smtp.ReplyClass) -> st.SearchStrategy[smtp.Reply]:
+    status: st.SearchStrategy[smtp.EnhancedCode | None] = st.none()
+    if cls is not smtp.ReplyClass.INTERMEDIATE:
+        number = st.integers(0, 999)
+        status |= st.builds(smtp.EnhancedCode, st.just(int(cls)), number, number)
+    return st.builds(
+        smtp.Reply,
+        st.integers(100 * cls, 100 * cls + 99),
+        st.lists(_REPLY_TEXT, min_size=1, max_size=3).map(tuple),
+        status,
+    )
+
+
+def _addresses(*, smtputf8: bool) -> st.SearchStrategy[str]:
+    return mailboxes(smtputf8=smtputf8).map(str)
+
+
+def _texts(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Draw texts without a space at either end."""
+    text = st.text(characters | _PRINTABLE, min_size=1, max_size=20)
+    return text.map(lambda drawn: f"{drawn.strip(' ')}x")
+
+
+def _mail(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
+    size = st.none() | st.integers(0, 10**20 - 1) if "SIZE" in offered else st.none()
+    body = st.sampled_from([None, *smtp.Body] if "8BITMIME" in offered else [None])
+    plain = st.builds(
+        smtp.Mail, st.just("") | _addresses(smtputf8=False), size=size, body=body
+    )
+    if "SMTPUTF8" not in offered:
+        return plain
+    return plain | st.builds(
+        smtp.Mail,
+        st.just("") | _addresses(smtputf8=True),
+        size=size,
+        body=body,
+        smtputf8=st.just(True),
+    )
+
+
+def _rcpt(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
+    recipient = _addresses(smtputf8="SMTPUTF8" in offered)
+    return st.builds(
+        smtp.Rcpt, recipient | st.sampled_from(["Postmaster", "postmaster"])
+    )
+
+
+def _of_string(
+    kind: type[smtp.Vrfy | smtp.Expn],
+) -> Callable[[Container[str]], st.SearchStrategy[smtp.Command]]:
+    def commands(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
+        plain = st.builds(kind, _texts(_VISIBLE))
+        if "SMTPUTF8" not in offered:
+            return plain
+        return plain | st.builds(kind, _texts(_BEYOND), smtputf8=st.just(True))
+
+    return commands
+
+
+def _always(
+    strategy: st.SearchStrategy[smtp.Command],
+) -> Callable[[Container[str]], st.SearchStrategy[smtp.Command]]:
+    return lambda offered: strategy
+
+
+_MECHANISMS: Final = st.text(
+    st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), min_size=1, max_size=20
+)
+_COMMANDS: Final[
+    Mapping[
+        type[smtp.Command], Callable[[Container[str]], st.SearchStrategy[smtp.Command]]
+    ]
+] = {
+    smtp.Ehlo: _always(st.builds(smtp.Ehlo, domains() | address_literals())),
+    smtp.Helo: _always(st.builds(smtp.Helo, domains() | address_literals())),
+    smtp.Mail: _mail,
+    smtp.Rcpt: _rcpt,
+    smtp.Data: _always(st.just(smtp.Data())),
+    smtp.EndOfMessage: _always(st.just(smtp.EndOfMessage())),
+    smtp.Rset: _always(st.just(smtp.Rset())),
+    smtp.Vrfy: _of_string(smtp.Vrfy),
+    smtp.Expn: _of_string(smtp.Expn),
+    smtp.Help: _always(st.builds(smtp.Help, st.just("") | _texts(_VISIBLE))),
+    smtp.Noop: _always(st.builds(smtp.Noop, st.just("") | _texts(_VISIBLE))),
+    smtp.Quit: _always(st.just(smtp.Quit())),
+    smtp.StartTls: _always(st.just(smtp.StartTls())),
+    smtp.Auth: _always(
+        st.builds(smtp.Auth, _MECHANISMS, st.none() | st.binary(max_size=40))
+    ),
+    smtp.AuthResponse: _always(
+        st.builds(smtp.AuthResponse, st.none() | st.binary(max_size=40))
+    ),
+}
