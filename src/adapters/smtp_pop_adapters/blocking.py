@@ -5,14 +5,12 @@ There is no protocol here: a driver carries out what the flows of the core ask f
 
 import contextlib
 import logging
-import selectors
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from email.message import EmailMessage
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from smtp_pop_core import (
     CLIENT,
@@ -34,133 +32,16 @@ from smtp_pop_core import (
     smtp,
 )
 
+from ._sockets import Stop, Stream, end_of, listen, own_address
+
+__all__ = ["connect_smtp", "serve_smtp", "SmtpClient", "Server", "Driver", "Stream"]
+
 T = TypeVar("T")
 
-_CHUNK = 65_536  # octets of one read
-_TOLERANCES = smtp.Tolerances(space_after_colon=True)
-_PASSIVE = socket.AI_PASSIVE
-_LINGER = 2.0  # seconds that a peer has to take our last words before the socket closes
-_log = logging.getLogger("smtp_pop_adapters")
-
-
-class _Stop:
-    """Told once, heard by all who wait: the server is about to end."""
-
-    def __init__(self) -> None:
-        self.told = threading.Event()
-        self.waker, self._end = socket.socketpair()
-
-    def tell(self) -> None:
-        self.told.set()
-        self._end.close()  # which makes the waker readable, and leaves it so
-
-    def close(self) -> None:
-        self._end.close()
-        self.waker.close()
-
-
-class Stream:
-    """A socket with a deadline."""
-
-    def __init__(self, sock: socket.socket, stop: _Stop | None = None) -> None:
-        sock.setblocking(False)
-        with contextlib.suppress(OSError):  # a Unix socket has no such option
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = sock
-        self._stop = stop
-        self._deadline: float | None = None
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(sock, selectors.EVENT_READ)
-        if stop is not None:
-            self._selector.register(stop.waker, selectors.EVENT_READ)
-
-    def set_deadline(self, seconds: float | None) -> None:
-        """Let reads and writes together take so many seconds from now."""
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-
-    def receive(self) -> bytes:
-        """Return what the peer says next, b"" at its end or when it is gone."""
-        while True:
-            self._heed_stop()
-            try:
-                return self.sock.recv(_CHUNK)
-            except BlockingIOError:
-                self._wait(selectors.EVENT_READ)
-            except ConnectionError:
-                return b""
-
-    def transmit(self, data: bytes, *, heed: bool) -> bool:
-        """Send it all, or with heed as much as can be before the peer speaks."""
-        left = memoryview(data)
-        while left:
-            if heed and self._is_readable():
-                return True
-            try:
-                left = left[self.sock.send(left) :]
-            except BlockingIOError:
-                read = selectors.EVENT_READ if heed else 0
-                self._wait(selectors.EVENT_WRITE | read)
-            except ConnectionError:
-                return False
-        return False
-
-    def accept(self) -> socket.socket:
-        """Return the next connection of a listening socket."""
-        while True:
-            self._heed_stop()
-            try:
-                return self.sock.accept()[0]
-            except (BlockingIOError, ConnectionError):
-                self._wait(selectors.EVENT_READ)
-
-    def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
-        if self._stop is None:
-            time.sleep(seconds)
-        else:
-            self._stop.told.wait(seconds)
-            self._heed_stop()
-
-    def close(self) -> None:
-        """Close at once."""
-        self._selector.close()
-        self.sock.close()
-
-    def linger(self) -> None:
-        """Close so that the peer can still read our last words.
-
-        A socket that is closed with unread octets resets the connection, and takes
-        what was sent last with it.
-        """
-        self._stop = None
-        self.set_deadline(_LINGER)
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_WR)
-            while self.receive():
-                pass
-        self.close()
-
-    def _heed_stop(self) -> None:
-        if self._stop is not None and self._stop.told.is_set():
-            self._selector.unregister(self._stop.waker)
-            self._stop = None
-            raise Stopping
-
-    def _is_readable(self) -> bool:
-        return any(key.fileobj is self.sock for key, _ in self._selector.select(0))
-
-    def _wait(self, events: int) -> None:
-        if self._deadline is None:
-            left = None
-        elif (left := self._deadline - time.monotonic()) <= 0:
-            raise TimeoutError("the peer was too slow")
-        if events != selectors.EVENT_READ:
-            self._selector.modify(self.sock, events)
-        try:
-            self._selector.select(left)
-        finally:
-            if events != selectors.EVENT_READ:
-                self._selector.modify(self.sock, selectors.EVENT_READ)
+_TOLERANCES: Final = smtp.Tolerances(space_after_colon=True)
+_PAUSE: Final = 1.0  # seconds before a server that is short of something tries again
+_LAST: Final = 2.0  # seconds for sessions to end that were cut off
+_log: Final = logging.getLogger("smtp_pop_adapters")
 
 
 class Driver:
@@ -221,7 +102,7 @@ class Driver:
 
 
 def _log_mistake(error: Exception) -> None:
-    _log.error("the application failed", exc_info=error)
+    _log.error("%r", error, exc_info=error)
 
 
 class SmtpClient:
@@ -346,83 +227,95 @@ def connect_smtp(
     try:
         conn = smtp.Connection(
             CLIENT,
-            domain=domain or smtp.own_domain(socket.gethostname(), _own_address(sock)),
+            domain=domain or smtp.own_domain(socket.gethostname(), own_address(sock)),
             limits=limits or Limits(),
             extensions=extensions,
             trace=trace,
         )
         client = SmtpClient(stream, conn)
-        client.run(smtp.open(conn))
+        try:
+            client.run(smtp.open(conn))
+        except smtp.Rejected:
+            client.quit()
+            raise
     except BaseException:
         stream.close()
         raise
     return client
 
 
-def _own_address(sock: socket.socket) -> str:
-    return str(sock.getsockname()[0]) if sock.family != socket.AF_UNIX else ""
-
-
 class Server:
     """A running server.  Leaving its context stops it.
 
     Attributes:
-        addresses: What it listens on: (host, port) for TCP, a path for a Unix socket.
+        addresses: What it listens on: address and port; for a Unix socket path and 0.
     """
 
     def __init__(
         self,
         listeners: Iterable[socket.socket],
-        session: Callable[[socket.socket], Flow[object]],
+        session: Callable[[socket.socket, object], Flow[object]],
         *,
         sessions: int,
         report: Callable[[Exception], None] | None,
     ) -> None:
-        self._listeners = list(listeners)
-        self.addresses = [_name(each.getsockname()) for each in self._listeners]
+        listeners = list(listeners)
+        self.addresses = [end_of(each.getsockname()) for each in listeners]
         self._session = session
         self._report = report or _log_mistake
         self._most = sessions
-        self._stop = _Stop()
+        self._stop = Stop()
         self._changed = threading.Condition()
-        self._running: dict[threading.Thread, socket.socket] = {}
+        self._running: set[socket.socket] = set()
         self._acceptors = [
             threading.Thread(target=self._accept, args=(each,), daemon=True)
-            for each in self._listeners
+            for each in listeners
         ]
         for thread in self._acceptors:
             thread.start()
 
     def _accept(self, listener: socket.socket) -> None:
         stream = Stream(listener, self._stop)
-        with contextlib.suppress(Stopping):
+        with contextlib.closing(stream), contextlib.suppress(Stopping):
             while True:
-                with self._changed:
-                    self._changed.wait_for(self._may_go_on)
-                sock = stream.accept()
-                thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-                with self._changed:
-                    self._running[thread] = sock
-                thread.start()
-        stream.close()
+                try:
+                    sock, address = stream.accept()
+                except OSError as error:  # too many descriptors, for example
+                    self._report(error)
+                    with self._changed:
+                        self._changed.wait(_PAUSE)
+                else:
+                    self._start(sock, address)
+
+    def _start(self, sock: socket.socket, address: object) -> None:
+        with self._changed:
+            self._changed.wait_for(self._may_go_on)
+            self._running.add(sock)
+        thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            self._report(error)
+            self._end(sock)
 
     def _may_go_on(self) -> bool:
         return self._stop.told.is_set() or len(self._running) < self._most
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _serve(self, sock: socket.socket, address: object) -> None:
         stream = Stream(sock, self._stop)
         try:
-            Driver(stream, report=self._report).run(self._session(sock))
+            Driver(stream, report=self._report).run(self._session(sock, address))
             stream.linger()
-        except OSError:  # the peer went away in a way that is nobody's mistake
-            stream.close()
         except Exception as error:
             self._report(error)
-            stream.close()
         finally:
-            with self._changed:
-                del self._running[threading.current_thread()]
-                self._changed.notify_all()
+            self._end(sock)
+
+    def _end(self, sock: socket.socket) -> None:
+        with self._changed:
+            sock.close()
+            self._running.discard(sock)
+            self._changed.notify_all()
 
     def stop(self, timeout: float = 30) -> None:
         """Take no new sessions, end idle ones with 421, and let transactions end.
@@ -437,10 +330,10 @@ class Server:
             thread.join()
         with self._changed:
             self._changed.wait_for(lambda: not self._running, timeout)
-            for sock in self._running.values():
+            for sock in self._running:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._running, _LINGER)
+            self._changed.wait_for(lambda: not self._running, _LAST)
         self._stop.close()
 
     def __enter__(self) -> Self:
@@ -469,9 +362,9 @@ def serve_smtp(
     Args:
         application: Called with a Peer for each session: a class derived from
             `smtp.Application`, or any callable that returns an instance.
-        host: What to listen on; every address of the name.
+        host: What to listen on; every address of the name, "" for all there are.
         port: The port, or 0 for any that is free.
-        sock: A listening socket in place of host and port; it is owned from now on.
+        sock: A listening socket in place of host and port.  The server closes it.
         domain: Our own name.  None: the host's, or its address.
         limits: Every bound, deadlines included.
         extensions: What is offered.  None: `smtp.usual()`.
@@ -484,40 +377,23 @@ def serve_smtp(
         OSError: The address cannot be had.
         ValueError: The domain is none.
     """
-    listeners = [sock] if sock is not None else _listen(host, port)
     bounds = limits or Limits()
     offered = None if extensions is None else tuple(extensions)
 
-    def session(sock: socket.socket) -> Flow[object]:
-        conn = smtp.Connection(
+    def connection(own: str) -> smtp.Connection:
+        return smtp.Connection(
             SERVER,
-            domain=domain or smtp.own_domain(socket.gethostname(), _own_address(sock)),
+            domain=own,
             limits=bounds,
             extensions=offered,
             tolerances=tolerances,
             trace=trace,
         )
-        address, port = _name(sock.getpeername())
-        return smtp.serve(conn, application, address, port)
 
+    def session(sock: socket.socket, address: object) -> Flow[object]:
+        own = domain or smtp.own_domain(socket.gethostname(), own_address(sock))
+        return smtp.serve(connection(own), application, *end_of(address))
+
+    connection(domain or "localhost")  # what is wrong with it is said here and now
+    listeners = [sock] if sock is not None else listen(host, port)
     return Server(listeners, session, sessions=sessions, report=report)
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    listeners: list[socket.socket] = []
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_PASSIVE)
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            address = (address[0], port, *address[2:])
-            listeners.append(socket.create_server(address, family=family, backlog=512))
-            port = listeners[0].getsockname()[1]  # the same for all addresses
-    except BaseException:
-        for each in listeners:
-            each.close()
-        raise
-    return listeners
-
-
-def _name(address: object) -> tuple[str, int]:
-    """The address and port of an end of a socket; ("", 0) where it has none."""
-    return address[:2] if isinstance(address, tuple) else (str(address or ""), 0)

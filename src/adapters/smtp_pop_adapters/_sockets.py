@@ -1,0 +1,249 @@
+"""Sockets of the blocking adapter: a deadline on each, and a way to wake who waits."""
+
+import contextlib
+import errno
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+from smtp_pop_core import Stopping
+
+_CHUNK: Final = 65_536  # octets of one read
+_LINGER: Final = 2.0  # seconds that a peer has to take our last words
+_ATTEMPTS: Final = 20  # to find a port that is free on all addresses of a name
+_PASSIVE: Final = socket.AI_PASSIVE
+_End: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]  # of which family, where
+_NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+# poll needs no descriptor of its own and knows no largest descriptor; Windows lacks it.
+_Selector: Final[Callable[[], selectors.BaseSelector]] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
+
+class Stop:
+    """Told once, heard by all who wait: the server is about to end."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self.waker, self._end = socket.socketpair()
+
+    def tell(self) -> None:
+        """Wake all who wait, now and later."""
+        self.told.set()
+        self._end.close()  # which makes the waker readable, and leaves it so
+
+    def close(self) -> None:
+        """Give the descriptors back.  Nobody may wait any more."""
+        self._end.close()
+        self.waker.close()
+
+
+class Stream:
+    """A socket with a deadline.
+
+    Args:
+        sock: The socket.  It is owned from now on.
+        stop: What interrupts waiting for the peer, once, with Stopping.
+    """
+
+    def __init__(self, sock: socket.socket, stop: Stop | None = None) -> None:
+        sock.setblocking(False)
+        with contextlib.suppress(OSError):  # a Unix socket has no such option
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = sock
+        self._stop = stop
+        self._deadline: float | None = None
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Let reads and writes together take so many seconds from now."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def receive(self) -> bytes:
+        """Return what the peer says next, b"" at its end or when it is gone.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+            Stopping: Once, when the server is about to end.
+        """
+        while True:
+            self._heed_stop()
+            self._seconds_left()  # also a peer that never pauses has to be in time
+            try:
+                return self.sock.recv(_CHUNK)
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ, heed_stop=True)
+            except OSError:  # reset, unreachable, or a timeout of the system
+                return b""
+
+    def transmit(self, data: bytes, *, heed: bool = False) -> bool:
+        """Send it all, or with heed as much as can be before the peer speaks.
+
+        Returns:
+            Whether the peer has spoken, or closed, before all was sent.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        left = memoryview(data)
+        while left:
+            if heed and self._is_readable():
+                return True
+            self._seconds_left()
+            try:
+                left = left[self.sock.send(left) :]
+            except BlockingIOError:
+                read = selectors.EVENT_READ if heed else 0
+                self._wait(selectors.EVENT_WRITE | read)
+            except OSError:  # the peer is gone: the next read says so
+                return False
+        return False
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """Return the next connection of a listening socket, and where it comes from.
+
+        Raises:
+            OSError: There is no room for another one.
+            Stopping: The server is about to end.
+        """
+        while True:
+            self._heed_stop()
+            try:
+                return self.sock.accept()
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ, heed_stop=True)
+            except ConnectionError:  # it was closed again before we came to it
+                continue
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass.
+
+        Raises:
+            Stopping: Once, when the server is about to end.
+        """
+        if self._stop is None:
+            time.sleep(seconds)
+        else:
+            self._stop.told.wait(seconds)
+            self._heed_stop()
+
+    def linger(self) -> None:
+        """Let the peer read our last words, before the socket is closed.
+
+        A socket that is closed with unread octets resets the connection, and takes
+        what was sent last with it.
+        """
+        self._stop = None
+        self.set_deadline(_LINGER)
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+            while self.receive():
+                pass
+
+    def close(self) -> None:
+        """Close at once."""
+        self.sock.close()
+
+    def _heed_stop(self) -> None:
+        if self._stop is not None and self._stop.told.is_set():
+            self._stop = None
+            raise Stopping
+
+    def _seconds_left(self) -> float | None:
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the peer was too slow")
+        return left
+
+    def _is_readable(self) -> bool:
+        with _Selector() as selector:
+            selector.register(self.sock, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def _wait(self, events: int, *, heed_stop: bool = False) -> None:
+        left = self._seconds_left()
+        with _Selector() as selector:
+            selector.register(self.sock, events)
+            if heed_stop and self._stop is not None:
+                selector.register(self._stop.waker, selectors.EVENT_READ)
+            selector.select(left)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of a name, on the same port of each.
+
+    Args:
+        host: A name or an address; "" is every address of this host.
+        port: The port, or 0 for any that is free.
+
+    Raises:
+        OSError: An address cannot be had.  Of a name with several addresses, those that
+            this host does not have are left out.
+    """
+    found = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE
+    )
+    ends = list(dict.fromkeys((family, end) for family, _, _, _, end in found))
+    attempts = 1 if port else _ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            return _listen(ends, port)
+        except OSError as error:
+            # a port that is free on one address may be in use on the next
+            if error.errno != errno.EADDRINUSE or not attempts:
+                raise
+
+
+def _listen(ends: Iterable[_End], port: int) -> list[socket.socket]:
+    listeners: list[socket.socket] = []
+    missing = OSError("the name has no address")
+    try:
+        for family, (address, _, *rest) in ends:
+            try:
+                sock = socket.create_server(
+                    (address, port, *rest), family=family, backlog=512
+                )
+            except OSError as error:
+                if error.errno not in _NO_SUCH_ADDRESS:
+                    raise
+                missing = error
+                continue
+            listeners.append(sock)
+            port = sock.getsockname()[1]
+    except BaseException:
+        for each in listeners:
+            each.close()
+        raise
+    if not listeners:
+        raise missing
+    return listeners
+
+
+def own_address(sock: socket.socket) -> str:
+    """Return the address of our end of a connection, "" where it has none."""
+    try:
+        address, _ = end_of(sock.getsockname())
+    except OSError:
+        return ""
+    return address if sock.family != getattr(socket, "AF_UNIX", None) else ""
+
+
+def end_of(address: object) -> tuple[str, int]:
+    """Return the address and port of an end of a socket.
+
+    The port of a Unix socket is 0, and its address a path, "" where it has no name.
+    """
+    match address:
+        case (str() as host, int() as port, *_):
+            return host, port
+        case bytes() | str():
+            return os.fsdecode(address), 0
+        case _:
+            return "", 0

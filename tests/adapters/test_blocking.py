@@ -1,0 +1,1003 @@
+"""The blocking adapter, on socket pairs and on loopback."""
+
+import contextlib
+import gc
+import logging
+import os
+import queue
+import resource
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from smtp_pop_adapters._sockets import Stop, _listen, end_of, listen, own_address
+from smtp_pop_adapters.blocking import (
+    Driver,
+    Server,
+    SmtpClient,
+    Stream,
+    connect_smtp,
+    serve_smtp,
+)
+from smtp_pop_core import (
+    CLIENT,
+    Ask,
+    Blocks,
+    ConnectionLost,
+    Content,
+    Deadline,
+    Flow,
+    Limits,
+    On,
+    Read,
+    RemoteProtocolError,
+    Report,
+    Sleep,
+    Stopping,
+    Timeouts,
+    Write,
+    on,
+    read,
+    smtp,
+)
+
+T = TypeVar("T")
+
+SOON = 0.01  # seconds, where time itself is tested
+LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
+MESSAGE = b"Subject: hello\r\n\r\nOne line.\r\n"
+
+
+@pytest.fixture(autouse=True)
+def every_socket_is_closed() -> Iterator[None]:
+    """A socket that was left open is a ResourceWarning, which is an error."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Stream, socket.socket]]:
+    """A stream, and the peer at its other end."""
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(30)
+    with contextlib.closing(Stream(ours)) as stream, theirs:
+        yield stream, theirs
+
+
+@pytest.fixture
+def tcp_pair() -> Iterator[tuple[Stream, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    with contextlib.closing(Stream(ours)) as stream, theirs:
+        yield stream, theirs
+
+
+class Background(threading.Thread):
+    """Calls a function at the same time; `result` waits for what it returns."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._answer: queue.Queue[Any] = queue.Queue()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._answer.put(self._function())
+        except Exception as error:
+            self._answer.put(error)
+
+    def result(self) -> Any:
+        answer = self._answer.get(timeout=30)
+        self.join(30)
+        return answer
+
+
+def read_all(sock: socket.socket) -> bytes:
+    with contextlib.closing(sock), sock.makefile("rb") as file:
+        return file.read()
+
+
+def reset(sock: socket.socket) -> None:
+    """Close so that the peer gets a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+# Reading and writing
+
+
+def test_what_one_end_sends_the_other_receives(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    assert stream.transmit(b"220 hello\r\n") is False
+    assert peer.recv(100) == b"220 hello\r\n"
+    peer.sendall(b"QUIT\r\n")
+    assert stream.receive() == b"QUIT\r\n"
+
+
+def test_the_end_of_the_peer_is_received_again_and_again(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"last words")
+    peer.close()
+    assert [stream.receive() for _ in range(3)] == [b"last words", b"", b""]
+
+
+def test_more_than_the_socket_takes_is_sent_in_parts(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    received = Background(lambda: read_all(peer))
+    assert stream.transmit(LONG) is False
+    stream.close()
+    assert received.result() == LONG
+
+
+def test_a_write_to_a_peer_that_has_gone_is_dropped(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"552 too large\r\n")
+    peer.close()
+    assert stream.transmit(LONG) is False
+    assert [stream.receive(), stream.receive()] == [b"552 too large\r\n", b""]
+
+
+def test_a_peer_that_resets_is_gone(tcp_pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = tcp_pair
+    reset(peer)
+    assert stream.receive() == b""
+    assert stream.transmit(b"hello") is False
+    assert stream.transmit(b"hello") is False
+    assert stream.receive() == b""
+
+
+def test_a_socket_that_was_closed_meanwhile_is_a_peer_that_has_gone(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, _ = pair
+    stream.close()
+    assert stream.receive() == b""
+    assert stream.transmit(b"hello", heed=False) is False
+
+
+def test_with_heed_nothing_is_sent_once_the_peer_has_spoken(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"421")
+    assert stream.transmit(b"more content", heed=True) is True
+    assert stream.receive() == b"421"
+    stream.close()
+    assert peer.recv(100) == b""
+
+
+def test_with_heed_nothing_is_sent_once_the_peer_has_closed(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.close()
+    assert stream.transmit(b"more content", heed=True) is True
+    assert stream.receive() == b""
+
+
+def test_with_heed_all_is_sent_to_a_peer_that_is_silent(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    received = Background(lambda: read_all(peer))
+    assert stream.transmit(LONG, heed=True) is False
+    stream.close()
+    assert received.result() == LONG
+
+
+def test_with_heed_a_full_socket_is_not_waited_for_once_the_peer_speaks(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    heard = Background(lambda: stream.transmit(LONG, heed=True))
+    assert peer.recv(1)
+    peer.sendall(b"552 too large\r\n")
+    assert heard.result() is True
+    assert stream.receive() == b"552 too large\r\n"
+
+
+# Deadlines
+
+
+def test_a_silent_peer_is_too_slow(pair: tuple[Stream, socket.socket]) -> None:
+    stream, _ = pair
+    stream.set_deadline(SOON)
+    with pytest.raises(TimeoutError, match="too slow"):
+        stream.receive()
+
+
+def test_a_deaf_peer_is_too_slow(pair: tuple[Stream, socket.socket]) -> None:
+    stream, _ = pair
+    stream.set_deadline(SOON)
+    with pytest.raises(TimeoutError, match="too slow"):
+        stream.transmit(LONG)
+
+
+def test_a_deadline_holds_for_a_peer_that_never_pauses(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"x" * 100)
+    stream.set_deadline(1e-9)
+    with pytest.raises(TimeoutError, match="too slow"):
+        stream.receive()
+    with pytest.raises(TimeoutError, match="too slow"):
+        stream.transmit(b"hello")
+
+
+def test_a_new_deadline_takes_the_place_of_the_old_one(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"late")
+    stream.set_deadline(1e-9)
+    stream.set_deadline(None)
+    assert stream.receive() == b"late"
+    stream.set_deadline(30)
+    assert stream.transmit(b"in time") is False
+
+
+# Stopping
+
+
+@contextlib.contextmanager
+def stoppable(stop: Stop) -> Iterator[tuple[Stream, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(Stream(ours, stop)) as stream, theirs:
+        yield stream, theirs
+
+
+@pytest.fixture
+def stop() -> Iterator[Stop]:
+    with contextlib.closing(Stop()) as stop:
+        yield stop
+
+
+def test_stop_interrupts_a_read_once(stop: Stop) -> None:
+    with stoppable(stop) as (stream, peer):
+        interrupted = Background(stream.receive)
+        stop.tell()
+        assert isinstance(interrupted.result(), Stopping)
+        peer.sendall(b"the rest")
+        assert stream.receive() == b"the rest"
+
+
+def test_stop_comes_before_what_the_peer_says(stop: Stop) -> None:
+    with stoppable(stop) as (stream, peer):
+        peer.sendall(b"MAIL")
+        stop.tell()
+        with pytest.raises(Stopping):
+            stream.receive()
+        assert stream.receive() == b"MAIL"
+
+
+def test_stop_does_not_interrupt_a_write(stop: Stop) -> None:
+    with stoppable(stop) as (stream, peer):
+        stop.tell()
+        received = Background(lambda: read_all(peer))
+        assert stream.transmit(LONG) is False
+        stream.close()
+        assert received.result() == LONG
+
+
+def test_stop_ends_a_sleep(stop: Stop) -> None:
+    with stoppable(stop) as (stream, _):
+        interrupted = Background(lambda: stream.sleep(3600))
+        stop.tell()
+        assert isinstance(interrupted.result(), Stopping)
+        stream.sleep(0)
+
+
+def test_a_sleep_passes(stop: Stop) -> None:
+    with stoppable(stop) as (stream, _):
+        stream.sleep(SOON)
+
+
+def test_stop_interrupts_accept(stop: Stop) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with contextlib.closing(Stream(listener, stop)) as stream:
+        interrupted = Background(stream.accept)
+        stop.tell()
+        assert isinstance(interrupted.result(), Stopping)
+
+
+# The last words
+
+
+def test_who_lingers_reads_until_the_peer_closes(
+    tcp_pair: tuple[Stream, socket.socket],
+) -> None:
+    """Closing with unread octets would reset the connection, and the reply be lost."""
+    stream, peer = tcp_pair
+    peer.sendall(b"octets that nobody wants")
+    stream.transmit(b"421 closing\r\n")
+    lingering = Background(stream.linger)
+    assert read_all(peer) == b"421 closing\r\n"
+    assert lingering.result() is None
+
+
+def test_to_linger_for_a_peer_that_has_gone_is_no_error(
+    tcp_pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = tcp_pair
+    reset(peer)
+    assert stream.receive() == b""
+    stream.linger()
+
+
+# Ends of sockets
+
+ENDS = [
+    (("192.0.2.1", 25), ("192.0.2.1", 25)),
+    (("2001:db8::1", 25, 0, 0), ("2001:db8::1", 25)),
+    ("/run/lmtp", ("/run/lmtp", 0)),
+    ("", ("", 0)),
+    (b"\0abstract", ("\0abstract", 0)),
+    (None, ("", 0)),
+]
+
+
+@pytest.mark.parametrize(("address", "expected"), ENDS)
+def test_an_end_of_a_socket_has_an_address_and_a_port(
+    address: object, expected: tuple[str, int]
+) -> None:
+    assert end_of(address) == expected
+
+
+def test_only_internet_sockets_have_an_address_of_their_own() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert own_address(ours) == ""
+    assert own_address(ours) == ""  # also once it is closed
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert own_address(listener) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", {"127.0.0.1"}),
+        ("::1", {"::1"}),
+        ("", {"0.0.0.0", "::"}),
+    ],
+)
+def test_a_server_listens_on_every_address_of_a_name(
+    host: str, expected: set[str]
+) -> None:
+    with contextlib.ExitStack() as stack:
+        ends = [
+            end_of(stack.enter_context(each).getsockname()) for each in listen(host, 0)
+        ]
+    assert {address for address, _ in ends} == expected
+    assert len({port for _, port in ends}) == 1
+
+
+def test_an_address_of_others_cannot_be_listened_on() -> None:
+    with pytest.raises(OSError, match="assign requested address"):
+        listen("192.0.2.1", 0)
+
+
+def test_a_port_that_is_in_use_cannot_be_listened_on() -> None:
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as other,
+        pytest.raises(OSError, match="in use"),
+    ):
+        listen("::1", other.getsockname()[1])
+
+
+def test_addresses_that_this_host_lacks_are_left_out() -> None:
+    ends = [(socket.AF_INET, (host, 0)) for host in ("192.0.2.1", "127.0.0.1")]
+    (listener,) = _listen(ends, 0)
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_if_one_address_cannot_be_had_none_is_listened_on() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        ends = [
+            (socket.AF_INET, ("127.0.0.1", port)),
+            (socket.AF_INET6, ("::1", port, 0, 0)),
+        ]
+        with pytest.raises(OSError, match="in use"):
+            _listen(ends, port)
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+# The driver
+
+
+def test_a_flow_ends_with_its_result(pair: tuple[Stream, socket.socket]) -> None:
+    def flow() -> Flow[list[object]]:
+        return [
+            (yield Deadline(30)),
+            (yield Write(b"hello")),
+            (yield Read()),
+            (yield Ask(divmod, (7, 2))),
+            (yield Sleep(0)),
+            (yield On("", Write(b"!", heed=True))),
+            (yield On("", Read())),
+        ]
+
+    stream, peer = pair
+    peer.sendall(b"hi")
+    peer.shutdown(socket.SHUT_WR)
+    assert Driver(stream).run(flow()) == [
+        *(None, False, b"hi"),
+        *((3, 1), None),
+        *(True, b""),
+    ]
+    stream.close()
+    assert read_all(peer) == b"hello"
+
+
+def test_what_goes_wrong_is_thrown_into_the_flow(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    def flow() -> Flow[str]:
+        try:
+            yield Ask(int, ("x",))
+        except ValueError as error:
+            return str(error)
+        return "nothing was thrown"
+
+    assert "invalid literal" in Driver(pair[0]).run(flow())
+
+
+def test_a_flow_is_closed_also_if_the_program_ends(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    closed = []
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    def flow() -> Flow[None]:
+        try:
+            yield Ask(leave)
+        finally:
+            closed.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        Driver(pair[0]).run(flow())
+    assert closed == [True]
+
+
+def test_content_is_handed_over_as_blocks(pair: tuple[Stream, socket.socket]) -> None:
+    def flow() -> Flow[list[bytes]]:
+        blocks: list[bytes] = yield Ask(list, (Content(read),))
+        return blocks
+
+    stream, peer = pair
+    peer.sendall(b"some octets")
+    peer.close()
+    assert Driver(stream).run(flow()) == [b"some octets"]
+
+
+def test_content_can_be_read_whole(pair: tuple[Stream, socket.socket]) -> None:
+    def flow() -> Flow[bytes]:
+        octets: bytes = yield Ask(Blocks.read, (Content(read),))
+        return octets
+
+    stream, peer = pair
+    received = Background(lambda: Driver(stream).run(flow()))
+    peer.sendall(LONG)
+    peer.close()
+    assert received.result() == LONG
+
+
+def test_mistakes_are_reported(pair: tuple[Stream, socket.socket]) -> None:
+    mistakes: list[Exception] = []
+    mistake = ValueError("a mistake")
+
+    def flow() -> Flow[None]:
+        yield Report(mistake)
+
+    Driver(pair[0], report=mistakes.append).run(flow())
+    assert mistakes == [mistake]
+
+
+def test_mistakes_are_logged_by_default(
+    pair: tuple[Stream, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    def flow() -> Flow[None]:
+        yield Report(ValueError("a mistake"))
+
+    with caplog.at_level(logging.ERROR):
+        Driver(pair[0]).run(flow())
+    assert [each.getMessage() for each in caplog.records] == ["ValueError('a mistake')"]
+
+
+def test_a_stream_without_the_label_is_an_error_for_the_flow(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    with pytest.raises(KeyError):
+        Driver(pair[0]).run(on("elsewhere", read()))
+
+
+def test_a_flow_that_reads_one_stream_and_sends_on_another_is_a_relay(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    front, peer = pair
+    store = Store()
+    with serve_smtp(store, "127.0.0.1") as server:
+        sock = socket.create_connection(server.addresses[0])
+        with contextlib.closing(Stream(sock)) as back:
+            conn = smtp.Connection(CLIENT)
+
+            def flow() -> Flow[smtp.MailResult]:
+                yield from on("back", smtp.open(conn))
+                result: smtp.MailResult = yield from on(
+                    "back",
+                    smtp.send_mail(conn, "a@b", ["c@d"], lambda: on("", read())),
+                )
+                yield from on("back", smtp.quit(conn))
+                return result
+
+            driver = Driver(front, others={"back": back})
+            result = Background(lambda: driver.run(flow()))
+            peer.sendall(LONG)
+            peer.close()
+            assert result.result().outcome is smtp.Outcome.ACCEPTED
+    assert store.contents == [LONG]
+
+
+# Servers and clients
+
+
+class Store(smtp.Application):
+    """Keeps what it gets, in memory; it is its own factory."""
+
+    def __init__(self) -> None:
+        self.contents: list[bytes] = []
+        self.endings: queue.Queue[smtp.Ending] = queue.Queue()
+
+    def __call__(self, peer: smtp.Peer) -> "Store":
+        self.peer = peer
+        return self
+
+    def rcpt(self, command: smtp.Rcpt) -> smtp.Reply | None:
+        return smtp.Reply(550, ("no",)) if command.recipient == "no@d" else None
+
+    def message(self, envelope: smtp.Envelope, content: Blocks) -> smtp.Reply | None:
+        self.contents.append(content.read())
+        return None
+
+    def close(self, reason: smtp.Ending) -> None:
+        self.endings.put(reason)
+
+    def ending(self) -> smtp.Ending:
+        return self.endings.get(timeout=30)
+
+
+def client_of(server: Server, **options: Any) -> SmtpClient:
+    return connect_smtp(*server.addresses[0], **options)
+
+
+class Raw:
+    """A client that says what it likes."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sock = socket.create_connection(address, 30)
+        self._file = self.sock.makefile("rb")
+
+    def say(self, line: str) -> str:
+        """Say a line, and return the last line of the reply."""
+        self.sock.sendall(line.encode() + b"\r\n")
+        return self.hear()
+
+    def hear(self) -> str:
+        while line := self._file.readline():
+            if line[3:4] != b"-":
+                return line.decode().rstrip("\r\n")
+        return ""
+
+    def begin(self) -> None:
+        """Begin a transaction, up to DATA."""
+        assert self.hear().startswith("220 ")
+        replies = [
+            self.say(line)[:3]
+            for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA")
+        ]
+        assert replies == ["250", "250", "250", "354"]
+
+    def close(self) -> None:
+        self._file.close()
+        self.sock.close()
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[Server], Raw]]:
+    """Makes clients that are closed in the end."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(server: Server) -> Raw:
+            return stack.enter_context(contextlib.closing(Raw(server.addresses[0])))
+
+        yield connect
+
+
+def test_a_message_goes_from_a_client_to_a_server() -> None:
+    store = Store()
+    with serve_smtp(store, "127.0.0.1") as server, client_of(server) as client:
+        assert "SIZE" in client.extensions
+        result = client.send_mail("a@b", ["c@d", "no@d"], MESSAGE)
+        assert result.outcome is smtp.Outcome.PARTLY_ACCEPTED
+        assert result.refused == ["no@d"]
+        assert store.peer.address == "127.0.0.1"
+        assert store.peer.port > 0
+    assert store.contents == [MESSAGE]
+    assert store.ending() is smtp.Ending.QUIT
+
+
+def test_a_client_has_a_method_for_each_conversation() -> None:
+    with (
+        serve_smtp(Store(), "127.0.0.1") as server,
+        client_of(server, domain="me.example") as client,
+    ):
+        replies = [
+            client.verify("somebody"),
+            client.expand("a-list"),
+            client.help(),
+            client.noop(),
+            client.reset(),
+        ]
+        assert [reply.code for reply in replies] == [252, 252, 214, 250, 250]
+        reply = client.quit()
+        assert reply is not None
+        assert reply.code == 221
+        assert client.quit() is None
+
+
+def test_an_email_message_is_sent() -> None:
+    from email.message import EmailMessage
+
+    message = EmailMessage()
+    message["From"], message["To"] = "a@b.example", "c@d.example"
+    message.set_content("hello")
+    store = Store()
+    with serve_smtp(store, "127.0.0.1") as server, client_of(server) as client:
+        client.send_message(message).check()
+    assert store.contents[0].endswith(b"\r\n\r\nhello\r\n")
+
+
+def test_a_client_speaks_over_ipv6() -> None:
+    store = Store()
+    with serve_smtp(store, "::1") as server, client_of(server) as client:
+        assert server.addresses[0][0] == "::1"
+        client.send_mail("a@b", "c@d", MESSAGE).check()
+    assert store.contents == [MESSAGE]
+
+
+def test_a_client_speaks_over_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "smtp")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    sock = socket.socket(socket.AF_UNIX)
+    store = Store()
+    with serve_smtp(store, sock=listener) as server:
+        assert server.addresses == [(path, 0)]
+        sock.connect(path)
+        with connect_smtp(sock=sock) as client:
+            client.send_mail("a@b", "c@d", MESSAGE).check()
+            assert store.peer.address == ""
+    assert store.contents == [MESSAGE]
+
+
+def test_a_client_that_leaves_by_an_exception_does_not_say_quit() -> None:
+    store = Store()
+    with serve_smtp(store, "127.0.0.1") as server:
+        with pytest.raises(ZeroDivisionError), client_of(server):
+            raise ZeroDivisionError
+        assert store.ending() is smtp.Ending.LOST
+
+
+def test_a_client_whose_server_has_gone_leaves_in_peace() -> None:
+    server = serve_smtp(Store(), "127.0.0.1")
+    with client_of(server) as client:
+        server.stop(timeout=SOON)
+    assert client.connection.state is smtp.State.CLOSED
+
+
+def test_a_client_traces_the_dialogue() -> None:
+    lines: list[str] = []
+    with (
+        serve_smtp(Store(), "127.0.0.1", domain="mx.example") as server,
+        client_of(server, trace=lines.append),
+    ):
+        pass
+    assert lines[0] == "S: 220 mx.example ESMTP"
+    assert lines[-2:] == ["C: QUIT", "S: 221 2.0.0 mx.example closing"]
+
+
+# Servers that do not want us
+
+
+@contextlib.contextmanager
+def scripted(*replies: bytes) -> Iterator[tuple[tuple[str, int], Background]]:
+    """A server that says each reply when it has heard a line, and then closes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def session() -> list[bytes]:
+        sock, _ = listener.accept()
+        sock.settimeout(30)
+        with sock, sock.makefile("rwb") as file:
+            heard = []
+            for reply in replies:
+                file.write(reply)
+                file.flush()
+                heard.append(file.readline())
+            return heard
+
+    with listener:
+        yield listener.getsockname(), Background(session)
+
+
+REFUSALS = [
+    # what the server says, the error, what the client has said
+    ([b"554 no\r\n", b"221 bye\r\n"], smtp.Rejected, [b"QUIT\r\n", b""]),
+    (
+        [b"220 hi\r\n", b"451 no\r\n", b"221 bye\r\n"],
+        smtp.Rejected,
+        [b"EHLO me.example\r\n", b"QUIT\r\n", b""],
+    ),
+    ([b"SSH-2.0-OpenSSH_9.9\r\n"], RemoteProtocolError, [b""]),
+    ([], ConnectionLost, []),
+    ([b"220 hi\r\n"], ConnectionLost, [b"EHLO me.example\r\n"]),
+]
+
+
+@pytest.mark.parametrize(("replies", "error", "heard"), REFUSALS)
+def test_a_client_that_gets_no_session_says_why(
+    replies: list[bytes], error: type[Exception], heard: list[bytes]
+) -> None:
+    with scripted(*replies) as (address, session):
+        with pytest.raises(error):
+            connect_smtp(*address, domain="me.example")
+        assert session.result() == heard
+
+
+def test_nobody_listening_is_an_os_error() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionRefusedError):
+            connect_smtp(*sock.getsockname())
+
+
+def test_a_server_that_does_not_greet_is_too_slow() -> None:
+    limits = Limits(timeouts=Timeouts(greeting=SOON))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(TimeoutError),
+    ):
+        connect_smtp(*listener.getsockname(), limits=limits)
+
+
+def test_a_name_of_ours_that_is_none_is_found_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(ValueError, match="not a domain"):
+        connect_smtp(sock=ours, domain="a b")
+    with pytest.raises(ValueError, match="not a domain"):
+        serve_smtp(Store(), "127.0.0.1", domain="a b")
+
+
+# What goes wrong in a server
+
+
+class Failing(smtp.Application):
+    """Fails at every turn."""
+
+    def mail(self, command: smtp.Mail) -> smtp.Reply | None:
+        raise ValueError("secret")
+
+    def close(self, reason: smtp.Ending) -> None:
+        raise OSError("the file system is gone")
+
+
+def test_mistakes_of_the_application_are_reported_and_not_told() -> None:
+    mistakes: queue.Queue[Exception] = queue.Queue()
+    with serve_smtp(Failing, "127.0.0.1", report=mistakes.put) as server:
+        with client_of(server) as client:
+            result = client.send_mail("a@b", "c@d", MESSAGE)
+            assert str(result.reply) == "451 4.3.0 Local error in processing"
+        assert str(mistakes.get(timeout=30)) == "secret"
+        assert str(mistakes.get(timeout=30)) == "the file system is gone"
+
+
+def broken(peer: smtp.Peer) -> smtp.Application:
+    raise ValueError("no application today")
+
+
+def test_without_an_application_there_is_no_session() -> None:
+    mistakes: queue.Queue[Exception] = queue.Queue()
+    with serve_smtp(broken, "127.0.0.1", report=mistakes.put) as server:
+        with pytest.raises(smtp.Rejected, match="421"):
+            client_of(server)
+        assert str(mistakes.get(timeout=30)) == "no application today"
+
+
+def test_a_flow_that_fails_is_reported() -> None:
+    mistakes: queue.Queue[Exception] = queue.Queue()
+
+    def session(sock: socket.socket, address: object) -> Flow[None]:
+        yield Write(b"hello")
+        raise AssertionError("a bug of ours")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    with Server([listener], session, sessions=1, report=mistakes.put) as server:
+        assert read_all(socket.create_connection(server.addresses[0])) == b"hello"
+        assert str(mistakes.get(timeout=30)) == "a bug of ours"
+
+
+def test_a_server_without_free_descriptors_waits_for_some(
+    raw: Callable[[Server], Raw],
+) -> None:
+    mistakes: queue.Queue[Exception] = queue.Queue()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (
+        serve_smtp(Store(), "127.0.0.1", report=mistakes.put) as server,
+        socket.socket() as waiting,
+    ):
+        other = raw(server)
+        assert other.hear()
+        free = os.open(os.devnull, os.O_RDONLY)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            waiting.connect(server.addresses[0])
+            assert "open files" in str(mistakes.get(timeout=30))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        other.say("QUIT")
+        other.close()
+        assert waiting.recv(4) == b"220 "
+
+
+def test_a_server_without_threads_closes_the_connection() -> None:
+    mistakes: queue.Queue[Exception] = queue.Queue()
+    with serve_smtp(Store(), "127.0.0.1", report=mistakes.put) as server:
+        size = threading.stack_size(1 << 47)  # more than there is
+        try:
+            sock = socket.create_connection(server.addresses[0])
+            assert read_all(sock) == b""
+        finally:
+            threading.stack_size(size)
+        assert "start new thread" in str(mistakes.get(timeout=30))
+        with client_of(server) as client:
+            assert client.noop().code == 250
+
+
+# The number of sessions
+
+
+def test_sessions_beyond_the_bound_wait_for_their_turn(
+    raw: Callable[[Server], Raw],
+) -> None:
+    log: list[str] = []
+
+    class Logging(smtp.Application):
+        def connect(self) -> None:
+            log.append("begins")
+
+        def close(self, reason: smtp.Ending) -> None:
+            log.append("ends")
+
+    with serve_smtp(Logging, "127.0.0.1", sessions=1) as server:
+        first, second, third = [raw(server) for _ in range(3)]
+        for each in (first, second, third):
+            assert each.hear().startswith("220 ")
+            assert each.say("NOOP").startswith("250 ")
+            assert each.say("QUIT").startswith("221 ")
+            each.close()
+    assert log == ["begins", "ends"] * 3
+
+
+def test_the_bound_holds_for_all_addresses_together() -> None:
+    with serve_smtp(Store(), "", sessions=1) as server, contextlib.ExitStack() as stack:
+        port = server.addresses[0][1]
+        first = stack.enter_context(contextlib.closing(Raw(("127.0.0.1", port))))
+        assert first.hear().startswith("220 ")
+        second = stack.enter_context(contextlib.closing(Raw(("::1", port))))
+        second.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            second.sock.recv(1)
+        second.sock.settimeout(30)
+        assert first.say("QUIT").startswith("221 ")
+        first.close()
+        assert second.hear().startswith("220 ")
+
+
+# The end of a server
+
+
+def test_an_idle_session_is_told_that_the_server_ends(
+    raw: Callable[[Server], Raw],
+) -> None:
+    store = Store()
+    server = serve_smtp(store, "127.0.0.1")
+    client = raw(server)
+    assert client.hear().startswith("220 ")
+    stopping = Background(server.stop)
+    assert client.hear() == "421 4.3.2 Shutting down"
+    client.close()
+    assert stopping.result() is None
+    assert store.ending() is smtp.Ending.STOPPING
+
+
+def test_a_running_transaction_may_end(raw: Callable[[Server], Raw]) -> None:
+    store = Store()
+    server = serve_smtp(store, "127.0.0.1")
+    idle, running = raw(server), raw(server)
+    running.begin()
+    running.sock.sendall(MESSAGE[:10])
+    assert idle.hear().startswith("220 ")
+    stopping = Background(server.stop)
+    assert idle.hear().startswith("421 ")  # so the running one has been told as well
+    idle.close()
+    running.sock.sendall(MESSAGE[10:])
+    assert running.say(".").startswith("250 ")
+    assert running.hear().startswith("421 ")
+    running.close()
+    assert stopping.result() is None
+    assert store.contents == [MESSAGE]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(server.addresses[0])
+
+
+def test_a_transaction_that_does_not_end_is_cut_off(
+    raw: Callable[[Server], Raw],
+) -> None:
+    store = Store()
+    server = serve_smtp(store, "127.0.0.1")
+    client = raw(server)
+    client.begin()
+    server.stop(timeout=SOON)
+    assert client.hear() == ""
+    assert store.ending() is smtp.Ending.LOST
+    assert store.contents == []
+
+
+def test_a_server_can_be_stopped_twice() -> None:
+    with serve_smtp(Store(), "127.0.0.1") as server:
+        server.stop()
+    server.stop()
+
+
+# One session after another
+
+
+def test_one_server_hands_the_content_on_to_another_as_it_comes() -> None:
+    store = Store()
+
+    class Relay(smtp.Application):
+        def message(
+            self, envelope: smtp.Envelope, content: Blocks
+        ) -> smtp.Reply | None:
+            with client_of(back) as client:
+                return client.send_mail(
+                    envelope.mail, envelope.recipients, content
+                ).reply
+
+    with (
+        serve_smtp(store, "127.0.0.1") as back,
+        serve_smtp(Relay, "127.0.0.1") as front,
+        client_of(front) as client,
+    ):
+        client.send_mail("a@b", ["c@d"], LONG).check()
+    assert store.contents == [LONG]
