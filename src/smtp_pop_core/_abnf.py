@@ -100,6 +100,7 @@ ESMTP_KEYWORD: Final = "[A-Za-z0-9][A-Za-z0-9-]*+"
 ESMTP_VALUE: Final = "[!-<>-~]++"
 ESMTP_VALUE_UTF8: Final = rf"[^\0- ={_NEVER}]++"
 
+_ATOM: Final = re.compile(ATOM)
 _DOMAIN: Final = re.compile(DOMAIN)
 _DOMAIN_UTF8: Final = re.compile(DOMAIN_UTF8)
 _ADDRESS_LITERAL: Final = re.compile(ADDRESS_LITERAL)
@@ -107,6 +108,22 @@ _ANY_LITERAL: Final = re.compile(f"{ADDRESS_LITERAL}|{_GENERAL_LITERAL}")
 _KEYWORD: Final = re.compile(ESMTP_KEYWORD)
 _VALUE: Final = re.compile(ESMTP_VALUE)
 _VALUE_UTF8: Final = re.compile(ESMTP_VALUE_UTF8)
+
+# xtext   = *( xchar / hexchar )                                  RFC 3461 section 4
+# xchar   = %d33-42 / %d44-60 / %d62-126
+# hexchar = "+" 2(%x30-39 / %x41-46)
+_XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]++|\+[0-9A-F]{2})*")
+_HEXCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
+_NO_XCHAR: Final = re.compile("[^!-*,-<>-~]")
+
+# utf-8-addr-unitext = 1*(QUCHAR / EmbeddedUnicodeChar)             RFC 6533 section 3
+# QUCHAR             = %x21-2a / %x2c-3c / %x3e-5b / %x5d-7e / UTF8-non-ascii
+# EmbeddedUnicodeChar = "\x{" HEXPOINT "}"                   (2 to 6 upper-case digits)
+_UNITEXT: Final = re.compile(
+    rf"(?:[^\0- +=\\{_NEVER}]++|\\x\{{(?:10|[1-9A-F])?[0-9A-F]{{2,4}}\}})+"
+)
+_EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]+)\}")
+_NO_QCHAR: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 
 _TO_UPPER: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
 
@@ -132,6 +149,11 @@ def is_domain_or_literal(
 ) -> bool:
     """Whether text is a Domain or an address in brackets, as after EHLO."""
     return is_domain(text, utf8=utf8) or is_address_literal(text, any_tag=any_tag)
+
+
+def is_atom(text: str) -> bool:
+    """Whether text is an Atom.  RFC 5321 section 4.1.2."""
+    return _ATOM.fullmatch(text) is not None
 
 
 def is_esmtp_keyword(text: str) -> bool:
@@ -175,3 +197,44 @@ def number(text: str, digits: int = 20) -> int:
 def upper(text: str) -> str:
     """Put the ASCII letters of text in upper case and leave all others alone."""
     return text.upper() if text.isascii() else text.translate(_TO_UPPER)
+
+
+def decode_xtext(text: str) -> str:
+    """Read xtext.  RFC 3461 section 4.
+
+    Returns:
+        The text, a character U+0000 to U+00FF for each octet.
+
+    Raises:
+        ParseError: A character must not stand there, or an escape is cut off.
+    """
+    if not _XTEXT.fullmatch(text):
+        raise ParseError(f"not xtext: {text!r}")
+    return _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def encode_xtext(text: str) -> str:
+    """Write xtext: escape what must be escaped, and nothing else.
+
+    Raises:
+        ValueError: A character is beyond U+00FF.
+    """
+    if any(character > "\xff" for character in text):
+        raise ValueError(f"xtext cannot hold this: {text!r}")
+    return _NO_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
+
+
+def decode_unitext(text: str) -> str:
+    """Read an address with characters beyond ASCII, as in ORCPT.  RFC 6533 section 3.
+
+    Raises:
+        ParseError: A character must not stand there, or an escape is malformed.
+    """
+    if not _UNITEXT.fullmatch(text):
+        raise ParseError(f"not an address with UTF-8: {text!r}")
+    return _EMBEDDED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def encode_unitext(text: str) -> str:
+    r"""Write such an address in ASCII, as "\\x{E9}" for what is beyond it."""
+    return _NO_QCHAR.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", text)

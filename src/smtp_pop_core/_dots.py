@@ -80,13 +80,17 @@ class Stuffer:
     """Encodes content for sending; the reverse of Unstuffer.
 
     What is sent holds no bare CR or LF and exactly one end, at its very end.
+
+    Attributes:
+        octets: How many octets of content the receiver will count so far.
     """
 
-    __slots__ = ("_at_line_start", "_held")
+    __slots__ = ("_at_line_start", "_held", "octets")
 
     def __init__(self) -> None:
         self._at_line_start = True
         self._held = b""  # a CR at the end of a block, until the next octet is known
+        self.octets = 0
 
     def feed(self, data: bytes, *, lf_ends_lines: bool = False) -> bytes:
         """Return the octets to send for a block, perhaps b"".
@@ -105,6 +109,7 @@ class Stuffer:
         self._held = block[len(whole) :]
         if not wire:
             return b""
+        self.octets += len(wire)
         dot_first = self._at_line_start and wire.startswith(b".")
         self._at_line_start = wire.endswith(b"\n")
         if b"." in wire:
@@ -120,6 +125,40 @@ class Stuffer:
         if self._held:
             raise ParseError("content ends with a bare CR")
         return b".\r\n" if self._at_line_start else _END
+
+
+class LineEnds:
+    """Makes CRLF of every line end, for content that is counted and not stuffed."""
+
+    __slots__ = ("_at_line_start", "_held")
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self._held = b""  # a CR at the end of a block, until the next octet is known
+
+    def feed(self, data: bytes) -> bytes:
+        """Return a block with CRLF for every line end, perhaps b"".
+
+        Raises:
+            ParseError: There is a bare CR.  Nothing has changed.
+        """
+        block = self._held + data
+        whole = block.removesuffix(b"\r")
+        text = _with_crlf(whole, lf_ends_lines=True)
+        self._held = block[len(whole) :]
+        if text:
+            self._at_line_start = text.endswith(b"\n")
+        return text
+
+    def end(self) -> bytes:
+        """Return the CRLF of the last line, if it is missing, else b"".
+
+        Raises:
+            ParseError: The last octet is a CR.
+        """
+        if self._held:
+            raise ParseError("content ends with a bare CR")
+        return b"" if self._at_line_start else b"\r\n"
 
 
 class Survey:

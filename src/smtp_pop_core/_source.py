@@ -50,17 +50,21 @@ class Source:
         content: What the caller has.
         block: Octets that are taken in one go, where that can be chosen.
 
+    Attributes:
+        head: After a survey: the beginning of the content, up to a block of it.
+
     Raises:
         TypeError: It is nothing that can be sent.
     """
 
-    __slots__ = ("_block", "_content", "piece")
+    __slots__ = ("_block", "_content", "head", "piece")
 
     piece: Callable[[], Flow[bytes]]
 
     def __init__(self, content: Sendable, block: int) -> None:
         self._content = content
         self._block = block
+        self.head = b""
         match content:
             case bytes():
                 self.piece = self._slices(content)
@@ -127,11 +131,13 @@ class Source:
         if isinstance(content, bytes):
             survey = Survey()
             survey.feed(content)
+            self.head = content[: self._block]
         elif isinstance(content, _Seekable) and (yield Ask(content.seekable)):
             start = yield Ask(content.tell)
             survey = Survey()
             while block := (yield from self.piece()):
                 survey.feed(block)
+                self.head = self.head or block
             yield Ask(content.seek, (start,))
         else:
             return None

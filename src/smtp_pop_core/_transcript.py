@@ -44,10 +44,16 @@ class Transcript:
             hidden = _SECRET if len(shown) < len(line) else ""
             self._write(f"{speaker}: {_text(shown)}{hidden}")
 
-    def content(self, speaker: str, data: bytes) -> None:
-        """Count a block of content, or show it."""
+    def content(self, speaker: str, data: bytes, octets: int) -> None:
+        """Count a block of content, or show it.
+
+        Args:
+            speaker: "C" or "S".
+            data: The block as it was given.
+            octets: How many octets the receiver counts for it.
+        """
         self._speaker = speaker
-        self._counted += len(data)
+        self._counted += octets
         if self._content and data:
             for line in data.removesuffix(b"\r\n").split(b"\r\n"):
                 self._write(f"{speaker}| {_text(line)}")

@@ -9,24 +9,31 @@ from ._application import (
     Envelope,
     Peer,
 )
-from ._client import expand, help, noop, open, quit, reset, verify
+from ._client import etrn, expand, help, noop, open, quit, reset, verify
 from ._commands import (
     Auth,
     AuthResponse,
     BadCommand,
+    Bdat,
+    BdatLast,
     Body,
     Connect,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Extra,
     Helo,
     Help,
+    Lhlo,
     Mail,
     Noop,
+    Notify,
     Quit,
     Rcpt,
+    Ret,
     Rset,
     StartTls,
     Vrfy,
@@ -36,27 +43,38 @@ from ._events import Event
 from ._exchange import exchange
 from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
-from ._message import count_hops, octets_of, recipients_of, sender_of
-from ._replies import Command, EnhancedCode, Rejected, Reply, ReplyClass
+from ._message import completed, count_hops, octets_of, recipients_of, sender_of
+from ._profile import RELAY, SUBMISSION, Profile
+from ._replies import Command, EnhancedCode, Rejected, Reply, ReplyClass, Subject
 from ._results import MailResult, Outcome, RecipientResult
 from ._send import send_mail, send_message
 from ._server import serve
 from ._state import PIPELINED, TRANSITIONS, Cell, Row, State, Table
+from ._status import STATUSES, Status, status_of
 from ._tolerances import Tolerances
 
 __all__ = [
     "Connection",
     "Event",
     "Tolerances",
+    "Profile",
+    "RELAY",
+    "SUBMISSION",
     "Command",
     "Connect",
     "Ehlo",
     "Helo",
+    "Lhlo",
     "Mail",
     "Body",
+    "Ret",
     "Extra",
     "Rcpt",
+    "Notify",
     "Data",
+    "Bdat",
+    "BdatLast",
+    "EndOfChunk",
     "EndOfMessage",
     "Rset",
     "Vrfy",
@@ -67,10 +85,15 @@ __all__ = [
     "StartTls",
     "Auth",
     "AuthResponse",
+    "Etrn",
     "BadCommand",
     "Reply",
     "ReplyClass",
     "EnhancedCode",
+    "Subject",
+    "Status",
+    "STATUSES",
+    "status_of",
     "Rejected",
     "State",
     "TRANSITIONS",
@@ -91,6 +114,7 @@ __all__ = [
     "sender_of",
     "recipients_of",
     "octets_of",
+    "completed",
     "count_hops",
     "MailResult",
     "RecipientResult",
@@ -98,6 +122,7 @@ __all__ = [
     "verify",
     "expand",
     "help",
+    "etrn",
     "noop",
     "reset",
     "quit",

@@ -1,14 +1,15 @@
 """What a server author writes: an application, called with a Peer for each session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from .._flow import AsyncBlocks, Blocks
-from ._commands import Mail, Rcpt, Vrfy
+from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
 from ._extensions import Extensions
-from ._replies import EnhancedCode, Reply
+from ._replies import Command, EnhancedCode, Reply
 
 NO_STORE = Reply(550, ("This server does not take messages",), EnhancedCode(5, 3, 2))
 
@@ -105,17 +106,31 @@ class Application:
         """Decide on a recipient.  The default is 250."""
         return None
 
-    def message(self, envelope: Envelope, content: Blocks) -> Reply | None:
+    def message(
+        self, envelope: Envelope, content: Blocks
+    ) -> Reply | Sequence[Reply] | None:
         """Take a message.  The default, None, is 250; not written at all it is 550.
 
         Read the content to its end before anything is committed: the iteration raises
         MessageAborted if the message is incomplete or cannot be accepted.  What is left
         unread is dropped.  A 2xx makes the message yours: let it be on disk by then.
+        In LMTP a tuple or list of replies, one for each recipient, serves as well.
         """
         return NO_STORE
 
     def verify(self, command: Vrfy) -> Reply | None:
         """Decide on VRFY.  The default is 252."""
+        return None
+
+    def expand(self, command: Expn) -> Reply | None:
+        """Decide on EXPN.  The default is 252."""
+        return None
+
+    def command(self, command: Command) -> Reply | None:
+        """Decide on a command that has no method here: HELP, ETRN, your own.
+
+        The default is 214 for HELP, 459 for ETRN, and 502 for your own.
+        """
         return None
 
     def close(self, reason: Ending) -> None:
@@ -144,12 +159,25 @@ class AsyncApplication:
         """Decide on a recipient.  The default is 250."""
         return None
 
-    async def message(self, envelope: Envelope, content: AsyncBlocks) -> Reply | None:
+    async def message(
+        self, envelope: Envelope, content: AsyncBlocks
+    ) -> Reply | Sequence[Reply] | None:
         """Take a message, as `Application.message` does."""
         return NO_STORE
 
     async def verify(self, command: Vrfy) -> Reply | None:
         """Decide on VRFY.  The default is 252."""
+        return None
+
+    async def expand(self, command: Expn) -> Reply | None:
+        """Decide on EXPN.  The default is 252."""
+        return None
+
+    async def command(self, command: Command) -> Reply | None:
+        """Decide on a command that has no method here: HELP, ETRN, your own.
+
+        The default is 214 for HELP, 459 for ETRN, and 502 for your own.
+        """
         return None
 
     async def close(self, reason: Ending) -> None:

@@ -9,7 +9,19 @@ from typing import Final
 
 from .._errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from .._flow import Flow
-from ._commands import Connect, Ehlo, Expn, Helo, Help, Noop, Quit, Rset, Vrfy
+from ._commands import (
+    Connect,
+    Ehlo,
+    Etrn,
+    Expn,
+    Helo,
+    Help,
+    Lhlo,
+    Noop,
+    Quit,
+    Rset,
+    Vrfy,
+)
 from ._connection import Connection
 from ._exchange import exchange, receive
 from ._extensions import Extensions
@@ -29,6 +41,8 @@ def _insist(conn: Connection, command: Command) -> Flow[Reply]:
 def open(conn: Connection) -> Flow[Extensions]:
     """Wait for the greeting and say EHLO, or HELO to a server that does not know it.
 
+    In LMTP it is LHLO.
+
     Returns:
         What the server offers, by keyword.
 
@@ -45,6 +59,9 @@ def open(conn: Connection) -> Flow[Extensions]:
     if greeting.code >= 400:
         yield from quit(conn)
         raise Rejected(Connect(), greeting)
+    if conn.lmtp:
+        yield from _insist(conn, Lhlo(conn.domain))
+        return conn.extensions
     reply = yield from exchange(conn, Ehlo(conn.domain))
     if reply.code in _NO_EHLO:
         yield from _insist(conn, Helo(conn.domain))
@@ -84,6 +101,18 @@ def help(conn: Connection, topic: str = "") -> Flow[Reply]:
         Rejected: There is none.
     """
     return (yield from _insist(conn, Help(topic)))
+
+
+def etrn(conn: Connection, node: str) -> Flow[Reply]:
+    """Ask for the messages that wait for a host.  RFC 1985.
+
+    Returns:
+        250 to 253: the server starts, or has nothing to send.
+
+    Raises:
+        Rejected: It does not: 458, 459 and others.
+    """
+    return (yield from _insist(conn, Etrn(node)))
 
 
 def noop(conn: Connection) -> Flow[Reply]:

@@ -4,6 +4,7 @@ Text is decoded and encoded here and nowhere else.  A reader raises BadLine, whi
 the reply that is due.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final
@@ -15,12 +16,16 @@ from .._limits import Limits
 from ._commands import (
     Auth,
     AuthResponse,
+    Bdat,
+    BdatLast,
+    Body,
     Data,
     Ehlo,
     Expn,
     Extra,
     Helo,
     Help,
+    Lhlo,
     Mail,
     Noop,
     Quit,
@@ -32,14 +37,30 @@ from ._commands import (
 from ._extensions import Extension, Extensions, Parameter, Verb
 from ._grammar import split_forward_path, split_parameters, split_reverse_path
 from ._replies import Command, EnhancedCode, Reply
+from ._state import NotOffered
 
 
 class BadLine(ParseError):
-    """A command line that cannot be accepted, with the reply that is due."""
+    """A command line that cannot be accepted, with the reply that is due.
 
-    def __init__(self, code: int, text: str, subject: int, detail: int) -> None:
+    Attributes:
+        reply: The reply.
+        octets: How many octets behind the line belong to it, and are to be dropped; or
+            None: it opens no chunk.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        text: str,
+        subject: int,
+        detail: int,
+        *,
+        octets: int | None = None,
+    ) -> None:
         super().__init__(text)
         self.reply: Final = Reply(code, (text,), EnhancedCode(5, subject, detail))
+        self.octets: Final = octets
 
 
 def _no_argument(kind: type[Command]) -> Callable[[str], Command]:
@@ -77,9 +98,12 @@ def _decode(text: bytes) -> bytes:
         raise BadLine(501, "Cannot decode base64", 5, 2) from error
 
 
-_VERBS: Final = (
+_SMTP_VERBS: Final = (
     Verb("EHLO", Ehlo, Ehlo, attrgetter("domain")),
     Verb("HELO", Helo, Helo, attrgetter("domain")),
+)
+_LMTP_VERBS: Final = (Verb("LHLO", Lhlo, Lhlo, attrgetter("domain")),)
+_VERBS: Final = (
     Verb("DATA", Data, _no_argument(Data), _write_nothing),
     Verb("RSET", Rset, _no_argument(Rset), _write_nothing),
     Verb("QUIT", Quit, _no_argument(Quit), _write_nothing),
@@ -88,6 +112,36 @@ _VERBS: Final = (
     Verb("STARTTLS", StartTls, _no_argument(StartTls), _write_nothing),
     Verb("AUTH", Auth, _read_auth, _write_auth),
 )
+
+
+_CHUNK: Final = re.compile(rb"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
+
+
+def _read_bdat(
+    arguments: bytes, check: Callable[[type[Command]], None]
+) -> Bdat | BdatLast:
+    """Read BDAT.  If it is refused, its octets have to go: RFC 3030 section 2."""
+    found = _CHUNK.fullmatch(arguments)
+    if found is None:
+        raise BadLine(501, "Syntax: BDAT size [LAST]", 5, 4)
+    size = int(found[1])
+    try:
+        command = BdatLast(size) if found[2] else Bdat(size)
+    except ValueError as error:
+        raise BadLine(501, "No chunk is that large", 5, 4) from error
+    try:
+        check(type(command))
+    except NotOffered as error:
+        raise BadLine(502, "Command not implemented", 5, 1, octets=size) from error
+    except OutOfOrder as error:
+        raise BadLine(503, "Bad sequence of commands", 5, 1, octets=size) from error
+    return command
+
+
+def write_bdat(command: Bdat | BdatLast) -> bytes:
+    """Write BDAT with its CRLF; the octets of the chunk follow."""
+    last = " LAST" if isinstance(command, BdatLast) else ""
+    return f"BDAT {command.size}{last}\r\n".encode("ascii")
 
 
 class Codec:
@@ -103,12 +157,14 @@ class Codec:
         limits: Limits,
         *,
         space_after_colon: bool,
+        lmtp: bool,
     ) -> None:
         self._space_after_colon = space_after_colon
         self._limits = limits
         self._by_verb: dict[bytes, tuple[type[Command], Callable[[str], Command]]] = {}
         self._by_kind: dict[type[Command], tuple[str, Callable[[Any], str]]] = {}
         for verb in (
+            *(_LMTP_VERBS if lmtp else _SMTP_VERBS),
             *_VERBS,
             Verb("MAIL", Mail, self._read_mail, self._write_mail),
             Verb("RCPT", Rcpt, self._read_rcpt, self._write_rcpt),
@@ -123,6 +179,7 @@ class Codec:
     def offer(self, offered: Extensions) -> None:
         """Take the extensions that hold from now on."""
         self.utf8 = "SMTPUTF8" in offered
+        self._binary = "BINARYMIME" in offered
         self._mail: dict[str, Parameter] = {}
         self._rcpt: dict[str, Parameter] = {}
         self._longest = {
@@ -151,7 +208,10 @@ class Codec:
             OutOfOrder: It may not come now.
         """
         name, _, arguments = line.rstrip(b" \t").partition(b" ")
-        found = self._by_verb.get(name.upper())
+        verb = name.upper()
+        if verb == b"BDAT":
+            return _read_bdat(arguments, check)
+        found = self._by_verb.get(verb)
         if found is None:
             raise BadLine(500, "Command not recognized", 5, 1)
         kind, read = found
@@ -176,9 +236,12 @@ class Codec:
         """Write a command line with its CRLF.
 
         Raises:
-            OutOfOrder: It needs an extension that was not offered, or is too long.
+            OutOfOrder: It is not a command of the protocol that is spoken, needs an
+                extension that was not offered, or is too long.
         """
         kind = type(command)
+        if kind not in self._by_kind:
+            raise OutOfOrder(f"{kind.__name__} is not a command here")
         name, write = self._by_kind[kind]
         arguments = write(command)
         line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
@@ -194,6 +257,8 @@ class Codec:
         fields = _read_parameters(rest, self._mail, utf8=self.utf8)
         if not sender.isascii() and "smtputf8" not in fields:
             raise BadLine(550, "A non-ASCII sender needs SMTPUTF8", 6, 7)
+        if fields.get("body") is Body.BINARYMIME and not self._binary:
+            raise BadLine(501, "BODY=BINARYMIME is not offered", 5, 4)
         return Mail(sender, **fields)
 
     def _read_rcpt(self, arguments: str) -> Rcpt:
@@ -218,11 +283,15 @@ class Codec:
             raise BadLine(501, "Bad address syntax", 1, detail) from error
 
     def _write_mail(self, command: Mail) -> str:
-        text = _write_parameters(command, ("size", "body", "smtputf8"), self._mail)
+        if command.body is Body.BINARYMIME and not self._binary:
+            raise OutOfOrder("BINARYMIME was not offered")
+        fields = ("size", "body", "smtputf8", "ret", "envid")
+        text = _write_parameters(command, fields, self._mail)
         return f"FROM:<{command.sender}>{text}"
 
     def _write_rcpt(self, command: Rcpt) -> str:
-        return f"TO:<{command.recipient}>{_write_parameters(command, (), self._rcpt)}"
+        text = _write_parameters(command, ("notify", "orcpt"), self._rcpt)
+        return f"TO:<{command.recipient}>{text}"
 
     def _read_vrfy(self, arguments: str) -> Vrfy:
         string, smtputf8 = self._read_string(arguments)
@@ -279,7 +348,7 @@ def _write_parameters(
     by_field = {parameter.field: keyword for keyword, parameter in offered.items()}
     for field in fields:
         content = getattr(command, field)
-        if content is None or content is False:
+        if content is None or content is False or content == ():
             continue
         if field not in by_field:
             raise OutOfOrder(f"no extension that was offered has {field!r}")

@@ -10,6 +10,9 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from .._abnf import (
+    encode_unitext,
+    encode_xtext,
+    is_atom,
     is_domain_or_literal,
     is_esmtp_keyword,
     is_esmtp_value,
@@ -29,8 +32,13 @@ _UTF8_TEXT: Final = re.compile(
     r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029])?"
 )
 _FIELDS: Final = frozenset(
-    {"SIZE", "BODY", "SMTPUTF8"}
+    {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "NOTIFY", "ORCPT"}
 )  # they have a field of their own
+_LARGEST_CHUNK: Final = 10**18
+_ENVID_LENGTH: Final = 100  # RFC 3461 section 4.4
+_ORCPT_LENGTH: Final = 500  # RFC 3461 section 4.2
+_NODE: Final = re.compile("[!-~]+")
+_XTEXT_OF: Final = re.compile("[ -~\x80-\xff]+")
 _MECHANISM: Final = re.compile(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
 
 
@@ -39,6 +47,23 @@ class Body(Enum):
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT_MIME = "8BITMIME"
+    BINARYMIME = "BINARYMIME"
+
+
+class Ret(Enum):
+    """What a failure notice brings back of the message.  RFC 3461 section 4.3."""
+
+    FULL = "FULL"
+    HDRS = "HDRS"
+
+
+class Notify(Enum):
+    """When a delivery status notification is wanted.  RFC 3461 section 4.1."""
+
+    NEVER = "NEVER"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,23 @@ class Helo(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Lhlo(Command):
+    """LHLO: EHLO in LMTP.  RFC 2033 section 4.1.
+
+    Attributes:
+        domain: The client's domain name, or an address literal.
+
+    Raises:
+        ValueError: It is neither.
+    """
+
+    domain: str
+
+    def __post_init__(self) -> None:
+        _check_domain(self.domain)
+
+
+@dataclass(frozen=True, slots=True)
 class Mail(Command):
     """MAIL FROM: begin a mail transaction.  RFC 5321 section 4.1.1.2.
 
@@ -91,6 +133,9 @@ class Mail(Command):
         size: The declared size of the content in octets, or None.  RFC 1870.
         body: What the octets of the content may be, or None.  RFC 6152.
         smtputf8: Whether the envelope or the header may hold UTF-8.  RFC 6531.
+        ret: What a failure notice brings back, or None.  RFC 3461.
+        envid: An identifier that notices bring back, 1 to 100 printable ASCII
+            characters as xtext, or None.  RFC 3461 section 4.4.
         extra: Parameters of extensions that have no field here.
 
     Raises:
@@ -101,6 +146,8 @@ class Mail(Command):
     size: int | None = field(default=None, kw_only=True)
     body: Body | None = field(default=None, kw_only=True)
     smtputf8: bool = field(default=False, kw_only=True)
+    ret: Ret | None = field(default=None, kw_only=True)
+    envid: str | None = field(default=None, kw_only=True)
     extra: Extra = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -113,6 +160,10 @@ class Mail(Command):
                 raise ValueError(f"not a size: {self.size!r}")
         if self.body is not None:
             _require("body", self.body, Body)
+        if self.ret is not None:
+            _require("ret", self.ret, Ret)
+        if self.envid is not None:
+            _check_xtext(self.envid, _ENVID_LENGTH)
         if self.extra:
             _check_extra(self.extra)
 
@@ -124,6 +175,11 @@ class Rcpt(Command):
     Attributes:
         recipient: The forward-path without its angle brackets; "Postmaster" has no
             domain.  With non-ASCII characters only after `Mail(smtputf8=True)`.
+        notify: When a delivery status notification is wanted, each once and NEVER
+            alone; () leaves it to the server.  RFC 3461 section 4.1.
+        orcpt: The original recipient: the type of its address, "rfc822" for one, and
+            the address; or None.  RFC 3461 section 4.2.  With the type "utf-8" it may
+            have characters beyond ASCII, RFC 6533 section 3.
         extra: Parameters of extensions that have no field here.
 
     Raises:
@@ -131,11 +187,31 @@ class Rcpt(Command):
     """
 
     recipient: str
+    notify: tuple[Notify, ...] = field(default=(), kw_only=True)
+    orcpt: tuple[str, str] | None = field(default=None, kw_only=True)
     extra: Extra = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if not is_forward_path(self.recipient, utf8=True):
             raise ValueError(f"not a forward-path: {self.recipient!r}")
+        for word in self.notify:
+            _require("notify", word, Notify)
+        if len(set(self.notify)) < len(self.notify) or (
+            Notify.NEVER in self.notify and len(self.notify) > 1
+        ):
+            raise ValueError(f"these do not go together: {self.notify!r}")
+        if self.orcpt is not None:
+            address_type, address = self.orcpt
+            if not is_atom(address_type):
+                raise ValueError(f"not the type of an address: {address_type!r}")
+            require_str("address", address)
+            longest = _ORCPT_LENGTH - len(address_type) - 1
+            if upper(address_type) != "UTF-8":
+                _check_xtext(address, longest)
+            elif not address.isprintable() or not (
+                0 < len(encode_unitext(address)) <= longest
+            ):
+                raise ValueError(f"not an original recipient: {address!r}")
         if self.extra:
             _check_extra(self.extra)
 
@@ -143,6 +219,56 @@ class Rcpt(Command):
 @dataclass(frozen=True, slots=True)
 class Data(Command):
     """DATA: ask to send the content.  RFC 5321 section 4.1.1.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bdat(Command):
+    """BDAT: a chunk of the content follows at once.  RFC 3030 section 2.
+
+    It has no reply; `EndOfChunk` has.
+
+    Attributes:
+        size: Octets of the chunk, 0 to 10**18.
+
+    Raises:
+        ValueError: It is no such size.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _check_chunk(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class BdatLast(Command):
+    """BDAT LAST: the last chunk of the content follows at once.  RFC 3030 section 2.
+
+    It has no reply; `EndOfMessage` has.
+
+    Attributes:
+        size: Octets of the chunk, 0 to 10**18.
+
+    Raises:
+        ValueError: It is no such size.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        _check_chunk(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfChunk(Command):
+    """The end of a chunk that is not the last, which the server answers.
+
+    Attributes:
+        refusal: For a server: the reply that is due because the chunk cannot be
+            accepted, else None.  Then no 2xx can be sent.  Not part of equality.
+    """
+
+    refusal: Reply | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +408,25 @@ class AuthResponse(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Etrn(Command):
+    """ETRN: ask for the messages that wait for a host.  RFC 1985.
+
+    Attributes:
+        node: The name of the host; with "@" before it, of all hosts of the domain; with
+            "#", of a queue.
+
+    Raises:
+        ValueError: It is no such name.
+    """
+
+    node: str
+
+    def __post_init__(self) -> None:
+        if not _NODE.fullmatch(self.node):
+            raise ValueError(f"not the name of a node: {self.node!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class BadCommand(Command):
     """What a client sent and a server cannot accept.  Only a server meets it.
 
@@ -303,6 +448,25 @@ def _require(name: str, value: object, kind: type) -> None:
 def _check_domain(domain: str) -> None:
     if not is_domain_or_literal(domain):
         raise ValueError(f"not a domain or an address literal: {domain!r}")
+
+
+def _check_chunk(size: int) -> None:
+    _require("size", size, int)
+    if not 0 <= size <= _LARGEST_CHUNK:
+        raise ValueError(f"not the size of a chunk: {size!r}")
+
+
+def _check_xtext(text: str, longest: int) -> None:
+    """Check what is written as xtext.
+
+    Deviation: RFC 3461 wants printable ASCII before the encoding.  Octets above 127 are
+    let pass: relays put the UTF-8 of an address there, and its mail would be lost.
+    """
+    require_str("text", text)
+    if not _XTEXT_OF.fullmatch(text):
+        raise ValueError(f"not printable: {text!r}")
+    if len(encode_xtext(text)) > longest:
+        raise ValueError(f"longer than {longest} characters as xtext: {text!r}")
 
 
 def _check_string(string: str, *, utf8: bool) -> None:

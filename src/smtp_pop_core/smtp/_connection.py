@@ -20,18 +20,30 @@ from .._events import ConnectionClosed, MessageData
 from .._limits import Limits
 from .._lines import LineBuffer
 from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
-from ._codec import BadLine, Codec, read_auth_response, write_auth_response
+from ._codec import (
+    BadLine,
+    Codec,
+    read_auth_response,
+    write_auth_response,
+    write_bdat,
+)
 from ._commands import (
     Auth,
     AuthResponse,
     BadCommand,
+    Bdat,
+    BdatLast,
     Connect,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
+    Expn,
     Helo,
+    Lhlo,
     Mail,
     Rcpt,
+    Vrfy,
 )
 from ._defaults import (
     AUTH_TOO_LONG,
@@ -47,10 +59,13 @@ from ._defaults import (
 )
 from ._events import Event
 from ._extensions import Extension, Extensions, Size, known, usual
+from ._extensions import Limits as LimitsOffer
+from ._grammar import domain_of
 from ._inbound import Inbound
+from ._profile import RELAY, Profile
 from ._replies import Command, Reply
 from ._reply_codec import ReplyReader, read_offers, write_offers, write_reply
-from ._state import NotOffered, Session, State
+from ._state import CONTENT, NotOffered, Session, State
 from ._tolerances import Tolerances
 from ._trace import Trace
 
@@ -69,12 +84,15 @@ class Connection:
             `known()`.
         limits: Every bound.
         tolerances: What is borne beyond the standard.
+        profile: What a server asks of its clients beyond the protocol.
+        lmtp: Whether it is LMTP.  RFC 2033.
         tls: Whether TLS is active from the start, as on port 465.
         trace: Called with each line of the dialogue, secrets replaced.
         trace_content: Whether the trace shows the content of messages as well.
 
     Attributes:
         role: CLIENT or SERVER.
+        lmtp: Whether it is LMTP.
         domain: Our own name.
         limits: Every bound.
         extensions: What the server offered in this session, by keyword; nothing before
@@ -93,6 +111,8 @@ class Connection:
         extensions: Iterable[Extension] | None = None,
         limits: Limits = _LIMITS,
         tolerances: Tolerances = _TOLERANCES,
+        profile: Profile = RELAY,
+        lmtp: bool = False,
         tls: bool = False,
         trace: Callable[[str], None] | None = None,
         trace_content: bool = False,
@@ -102,10 +122,14 @@ class Connection:
         if extensions is None:
             extensions = usual(size=limits.content) if role is SERVER else known()
         self.role: Final = role
+        self.lmtp: Final = lmtp
         self.domain: Final = domain
         self.limits: Final = limits
         self._tolerances = tolerances
+        self._profile = profile
         self._known = {each.keyword: each for each in extensions}
+        if "CHUNKING" not in self._known:
+            self._known.pop("BINARYMIME", None)  # RFC 3030 section 3
         self._session = Session(
             (each.rows for each in self._known.values()),
             {
@@ -114,13 +138,16 @@ class Connection:
                 for verb in each.verbs
             },
             tls=tls,
+            lmtp=lmtp,
         )
         self._codec = Codec(
             self._known.values(),
             limits,
             space_after_colon=tolerances.space_after_colon,
+            lmtp=lmtp,
         )
         self._largest = self._size_limit()
+        self._fill_limits()
         self.extensions = Extensions({})
         self.last_reply: Reply | None = None
         self._buffer = LineBuffer()
@@ -131,7 +158,10 @@ class Connection:
         self._reader = ReplyReader()
         self._stuffer = Stuffer()
         self._content = Inbound(tolerances)
+        self._dropping: BadCommand | None = None  # once its octets are gone
+        self._to_drop = 0
         self._bad_commands = 0
+        self._rcpt_domains: set[str] = set()
         self._trace = Trace(trace, content=trace_content) if trace else None
 
     def _size_limit(self) -> int | None:
@@ -146,6 +176,16 @@ class Connection:
         if size is not None:
             self._known["SIZE"] = Size(min(given))
         return min(given)
+
+    def _fill_limits(self) -> None:
+        """Offer in LIMITS what `Limits` bounds, or less if so said."""
+        offer = self._known.get("LIMITS")
+        if self.role is SERVER and isinstance(offer, LimitsOffer):
+            self._known["LIMITS"] = LimitsOffer(
+                _smaller(offer.mailmax, self.limits.messages),
+                _smaller(offer.rcptmax, self.limits.recipients),
+                offer.rcptdomainmax,
+            )
 
     @property
     def state(self) -> State:
@@ -168,9 +208,27 @@ class Connection:
         return self._session.recipients
 
     @property
+    def mails(self) -> int:
+        """How many MAIL commands there were in this session."""
+        return self._session.mails
+
+    @property
+    def rcpt_domains(self) -> frozenset[str]:
+        """The domains of the recipients that a client has named in this session."""
+        return frozenset(self._rcpt_domains)
+
+    @property
     def unanswered(self) -> tuple[Command, ...]:
         """The commands whose reply has not come, oldest first."""
-        return tuple(command for command, _ in self._session.unanswered)
+        return tuple(command for command, _, _ in self._session.unanswered)
+
+    @property
+    def replies_due(self) -> int:
+        """How many replies the oldest unanswered command still has; 0 for none.
+
+        In LMTP the end of the content has one for each accepted recipient.
+        """
+        return self._session.replies_due
 
     @property
     def trailing_data(self) -> bytes:
@@ -269,9 +327,9 @@ class Connection:
         """
         if self.role is not SERVER or not isinstance(command, Command):
             raise LocalProtocolError(f"no reply is due to {command!r}")
-        if isinstance(command, Ehlo):
+        if isinstance(command, (Ehlo, Lhlo)):
             return write_offers(self.domain, self._offers())
-        return default_reply(command, self.domain)
+        return default_reply(command, self.domain, lmtp=self.lmtp)
 
     def _understand(self) -> Event | Signal | None:
         if self.state is State.CLOSED:
@@ -308,18 +366,12 @@ class Connection:
         """Take what a reply brings beside a new state; the same on both sides."""
         self.last_reply = reply
         match command:
-            case Ehlo() if reply.code // 100 == 2:
+            case Ehlo() | Lhlo() if reply.code // 100 == 2:
                 self._offer(read_offers(reply, self._known))
             case Helo() if reply.code // 100 == 2:
                 self._offer(Extensions({}))
             case Data() if reply.code // 100 == 3:
-                self._stuffer = Stuffer()
-                self._content = Inbound(
-                    self._tolerances,
-                    largest=self._largest,
-                    mail=self._session.mail,
-                    block=self.limits.block,
-                )
+                self._begin_content()
 
     def _offer(self, offers: Extensions) -> None:
         self.extensions = offers = Extensions(
@@ -347,8 +399,10 @@ class Connection:
                 return PAUSED
             self._connect_told = True
             return Connect()
-        if session.state is State.DATA:
+        if session.state in CONTENT:
             return self._next_content()
+        if self._dropping is not None:
+            return self._drop()
         in_auth = session.state is State.AUTH
         longest = self.limits.auth_line if in_auth else self._codec.longest
         try:
@@ -367,7 +421,13 @@ class Connection:
         except OutOfOrder:
             return self._take_bad(line, OUT_OF_ORDER)
         except BadLine as error:
+            if error.octets is not None:
+                self._dropping = BadCommand(line, error.reply)
+                self._to_drop = error.octets
+                return self._drop()
             return self._bad(line, error.reply)
+        if session.state is State.RCPT and isinstance(command, (Bdat, BdatLast)):
+            self._begin_content()
         forbidden = self._forbidden(command)
         if forbidden is not None:
             command = BadCommand(line, forbidden)
@@ -392,6 +452,9 @@ class Connection:
     def _forbidden(self, command: Command) -> Reply | None:
         """The reply to a command that is well-formed and in order, and yet a no."""
         session = self._session
+        refusal = self._profile.refusal(command, authenticated=session.authenticated)
+        if refusal is not None:
+            return refusal
         match command:
             case Mail(size=size):
                 if session.messages == self.limits.messages:
@@ -411,25 +474,59 @@ class Connection:
                     return NEEDS_UTF8
         return None
 
+    def _drop(self) -> BadCommand | None:
+        """Drop the octets of a chunk that was refused, then give the command."""
+        dropped = min(self._to_drop, len(self._buffer))
+        self._buffer.drop(dropped)
+        self._to_drop -= dropped
+        command = self._dropping
+        if self._to_drop or command is None:
+            return None
+        self._dropping = None
+        return self._take_bad(command.line, command.reply)
+
+    def _begin_content(self) -> None:
+        self._stuffer = Stuffer()
+        self._content = Inbound(
+            self._tolerances,
+            largest=self._largest,
+            mail=self._session.mail,
+            block=self.limits.block,
+        )
+
     def _next_content(self) -> Event | None:
-        content = self._content
-        while not content.ended:
+        session, content = self._session, self._content
+        in_chunk = session.state is not State.DATA
+        while session.chunk if in_chunk else not content.ended:
             if not len(self._buffer):
                 return None
-            if block := content.take(self._buffer):
+            if in_chunk:
+                block, count = content.take_chunk(self._buffer, session.chunk)
+                session.take_octets(count)
+            else:
+                block = content.take(self._buffer)
+            if block:
                 if self._trace:
-                    self._trace.content("C", block)
+                    self._trace.content("C", block, len(block))
                 return MessageData(block)
-        end = EndOfMessage(content.refusal)
-        self._session.take(end)
+        last = session.state is not State.CHUNK
+        refusal = content.refusal(complete=last)
+        end = EndOfMessage(refusal) if last else EndOfChunk(refusal)
+        session.take(end)
         return end
 
     def _send_reply(self, reply: object) -> bytes:
         if not isinstance(reply, Reply):
             raise OutOfOrder(f"a server sends replies, not {reply!r}")
         asked = self._session.asked
-        if isinstance(asked, EndOfMessage) and asked.refusal and reply.code < 400:
+        if (
+            isinstance(asked, (EndOfChunk, EndOfMessage))
+            and asked.refusal
+            and reply.code < 400
+        ):
             raise OutOfOrder(f"the content must be refused: {asked.refusal}")
+        if not reply.text.isascii() and not self._may_be_utf8(asked, reply.code):
+            raise OutOfOrder("only ASCII is allowed in the answer without SMTPUTF8")
         data = write_reply(
             reply, asked, self.limits, enhanced="ENHANCEDSTATUSCODES" in self._known
         )
@@ -439,6 +536,15 @@ class Connection:
         self._answered(asked, reply)
         return data
 
+    def _may_be_utf8(self, command: Command | None, code: int) -> bool:
+        """Whether a reply may hold an address with UTF-8.  RFC 6531 section 3.7.4."""
+        match command:
+            case Vrfy(smtputf8=smtputf8) | Expn(smtputf8=smtputf8):
+                return smtputf8
+            case Rcpt() if code in (251, 551):
+                return self._session.mail is not None and self._session.mail.smtputf8
+        return True
+
     def _send_command(self, command: object) -> bytes:
         if not isinstance(command, Command) or isinstance(
             command, (Connect, BadCommand)
@@ -447,8 +553,14 @@ class Connection:
         session = self._session
         session.check(type(command))
         match command:
-            case EndOfMessage():
+            case EndOfMessage() if session.ahead is State.DATA:
                 data = self._stuffer.end()
+                if self._trace:  # the last line may have had no CRLF
+                    self._trace.content("C", b"", len(data.removesuffix(b".\r\n")))
+            case EndOfMessage() | EndOfChunk():
+                data = b""  # the count of octets has said it
+            case Bdat() | BdatLast():
+                data = write_bdat(command)
             case AuthResponse():
                 data = write_auth_response(command)
                 if len(data) > self.limits.auth_line:
@@ -460,6 +572,8 @@ class Connection:
             case _:
                 data = self._codec.write_command(command)
         session.take(command)
+        if isinstance(command, Rcpt):
+            self._rcpt_domains.add(domain_of(command.recipient))
         if self._trace:
             self._trace.command(command, data)
         return data
@@ -467,7 +581,22 @@ class Connection:
     def _send_content(self, content: MessageData) -> bytes:
         if not self._session.in_content:
             raise OutOfOrder(f"no content is due in {self.state!r}")
-        data = self._stuffer.feed(content.data, lf_ends_lines=content.lf_ends_lines)
+        if self._session.chunk:
+            if content.lf_ends_lines:
+                raise OutOfOrder("a chunk is sent as it is: its octets are counted")
+            self._session.take_octets(len(content.data))
+            data = content.data
+            octets = len(data)
+        else:
+            octets = -self._stuffer.octets
+            data = self._stuffer.feed(content.data, lf_ends_lines=content.lf_ends_lines)
+            octets += self._stuffer.octets
         if self._trace:
-            self._trace.content("C", content.data)
+            self._trace.content("C", content.data, octets)
         return data
+
+
+def _smaller(given: int | None, bound: int | None) -> int | None:
+    """The smaller of two limits; None where there is none that LIMITS can say."""
+    limits = [each for each in (given, bound) if each is not None and each <= 999_999]
+    return min(limits, default=None)

@@ -9,7 +9,9 @@ from ._commands import (
     BadCommand,
     Connect,
     Data,
+    EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Helo,
     Help,
@@ -35,6 +37,9 @@ NOT_OFFERED: Final = _reply(502, "5.5.1", "Command not implemented")
 TOO_MANY_RECIPIENTS: Final = _reply(452, "4.5.3", "Too many recipients")
 TOO_MANY_MESSAGES: Final = _reply(421, "4.7.0", "Too many messages in one session")
 TOO_MANY_ERRORS: Final = _reply(421, "4.7.0", "Too many bad commands")
+UNAUTHENTICATED: Final = _reply(530, "5.7.0", "Authentication required")
+UNQUALIFIED_SENDER: Final = _reply(554, "5.1.8", "The sender's domain is not full")
+UNQUALIFIED_RECIPIENT: Final = _reply(554, "5.1.2", "The domain is not full")
 NEEDS_UTF8: Final = _reply(553, "5.6.7", "A non-ASCII recipient needs SMTPUTF8")
 TOO_LARGE: Final = _reply(552, "5.3.4", "Message too large")
 BARE: Final = _reply(550, "5.6.0", "Bare CR or LF in the message")
@@ -44,6 +49,7 @@ _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
     Mail: _reply(250, "2.1.0", "Sender OK"),
     Rcpt: _reply(250, "2.1.5", "Recipient OK"),
     Data: Reply(354, ("End data with <CR><LF>.<CR><LF>",)),
+    EndOfChunk: _reply(250, "2.0.0", "Chunk accepted"),
     EndOfMessage: _reply(250, "2.0.0", "Message accepted"),
     Rset: _reply(250, "2.0.0", "OK"),
     Noop: _reply(250, "2.0.0", "OK"),
@@ -52,29 +58,34 @@ _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
     Help: _reply(
         214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET VRFY EXPN HELP NOOP QUIT"
     ),
+    Etrn: _reply(459, "4.7.1", "Not allowed"),
     StartTls: _reply(220, "2.0.0", "Ready to start TLS"),
     Auth: _reply(504, "5.5.4", "Mechanism not supported"),
     AuthResponse: _reply(501, "5.7.0", "Authentication cancelled"),
 }
 
 
-def default_reply(command: Command, domain: str) -> Reply:
-    """Return what a sound server says to a command other than EHLO.
+def default_reply(command: Command, domain: str, *, lmtp: bool = False) -> Reply:
+    """Return what a sound server says to a command other than EHLO and LHLO.
 
     Args:
         command: The command.
         domain: The server's name.
+        lmtp: Whether the server speaks LMTP.
     """
     match command:
         case Connect():
-            return Reply(220, (f"{domain} ESMTP",))
+            return Reply(220, (f"{domain} {'LMTP' if lmtp else 'ESMTP'}",))
         case Helo():
             return Reply(250, (domain,))
         case Quit():
             return _reply(221, "2.0.0", f"{domain} closing")
         case BadCommand(reply=reply):
             return reply
-        case EndOfMessage(refusal=Reply() as refusal):
+        case (
+            EndOfMessage(refusal=Reply() as refusal)
+            | EndOfChunk(refusal=Reply() as refusal)
+        ):
             return refusal
         case _:
             return _DEFAULTS.get(type(command), NOT_OFFERED)

@@ -253,3 +253,9 @@ def own_domain(hostname: str, address: str) -> str:
         if is_address_literal(literal):
             return literal
     return "localhost"
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address in upper case, "" if it has none."""
+    _, at, domain = address.rpartition("@")
+    return upper(domain) if at else ""

@@ -5,7 +5,7 @@ Content that cannot be accepted is read to its end all the same, and answered on
 
 from typing import Final
 
-from .._dots import Unstuffer
+from .._dots import Survey, Unstuffer
 from .._lines import LineBuffer
 from ._commands import Body, Mail
 from ._defaults import BARE, EIGHT_BIT, TOO_LARGE
@@ -14,7 +14,7 @@ from ._tolerances import Tolerances
 
 
 class Inbound:
-    """The content of one message, sent with DATA.
+    """The content of one message, sent with DATA or in chunks.
 
     Args:
         tolerances: What is borne beyond the standard.
@@ -31,6 +31,7 @@ class Inbound:
         "_eight_bit_seen",
         "_largest",
         "_octets",
+        "_survey",
         "_unstuffer",
     )
 
@@ -44,13 +45,14 @@ class Inbound:
     ) -> None:
         self._bare_allowed: Final = tolerances.bare_line_ends
         self._eight_bit_allowed: Final = tolerances.undeclared_8bit or (
-            mail is not None and mail.body is Body.EIGHT_BIT_MIME
+            mail is not None and mail.body in (Body.EIGHT_BIT_MIME, Body.BINARYMIME)
         )
         self._eight_bit_seen = False
         self._block: Final = block
         self._largest: Final = largest
         self._octets = 0
         self._unstuffer: Final = Unstuffer()
+        self._survey: Final = None if tolerances.bare_line_ends_in_chunks else Survey()
 
     @property
     def ended(self) -> bool:
@@ -66,6 +68,25 @@ class Inbound:
         data = buffer.peek(self._block)
         block = self._unstuffer.feed(data)
         buffer.drop(len(data) - len(self._unstuffer.rest))
+        return self._counted(block)
+
+    def take_chunk(self, buffer: LineBuffer, most: int) -> tuple[bytes, int]:
+        """Take octets of a chunk from the buffer.
+
+        Args:
+            buffer: What was received.
+            most: How many octets the chunk still has.
+
+        Returns:
+            Those within the limit; and how many were taken.
+        """
+        octets = buffer.peek(min(most, self._block))
+        buffer.drop(len(octets))
+        if self._survey is not None:
+            self._survey.feed(octets)
+        return self._counted(octets), len(octets)
+
+    def _counted(self, block: bytes) -> bytes:
         before = self._octets
         self._octets += len(block)
         if not self._eight_bit_allowed and not block.isascii():
@@ -74,11 +95,21 @@ class Inbound:
             return block
         return block[: max(0, self._largest - before)]
 
-    @property
-    def refusal(self) -> Reply | None:
-        """The reply that is due because the content cannot be accepted, or None."""
+    def refusal(self, *, complete: bool) -> Reply | None:
+        """Return the reply that is due because the content cannot be accepted.
+
+        Args:
+            complete: Whether no more of it will come.
+
+        Returns:
+            The reply, or None if nothing is wrong so far.
+        """
+        if self._survey is not None and complete:
+            self._survey.finish()
         if self._largest is not None and self._octets > self._largest:
             return TOO_LARGE
         if self._unstuffer.bare and not self._bare_allowed:
+            return BARE
+        if self._survey and (self._survey.bare_cr or self._survey.bare_lf):
             return BARE
         return EIGHT_BIT if self._eight_bit_seen else None

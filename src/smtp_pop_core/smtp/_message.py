@@ -206,3 +206,29 @@ def _read(value: object) -> tuple[list[str], bool]:
     addresses = [each.addr_spec for each in header.addresses]
     invalid = any(isinstance(each, InvalidHeaderDefect) for each in header.defects)
     return addresses, not invalid and "\ufffd" not in "".join(addresses)
+
+
+def completed(content: bytes, *, date: str, message_id: str) -> bytes:
+    """Add the fields that a submission server may add.  RFC 6409 section 8.
+
+    Args:
+        content: The message, with CRLF.
+        date: The value of Date, as `email.utils.format_datetime` writes it.
+        message_id: The value of Message-ID, with its angle brackets.
+
+    Returns:
+        The message with Date and Message-ID at the top where it had none.
+
+    Raises:
+        ValueError: A value cannot stand in a header.
+    """
+    end = _EMPTY_LINE.search(content)
+    header = content[: end.start()] if end else content
+    names = {line.partition(b":")[0].rstrip().lower() for line in header.splitlines()}
+    added = b""
+    for name, value in (("Date", date), ("Message-ID", message_id)):
+        if not value.isascii() or not value.isprintable():
+            raise ValueError(f"not the value of a header field: {value!r}")
+        if name.lower().encode("ascii") not in names:
+            added += f"{name}: {value}\r\n".encode("ascii")
+    return added + content

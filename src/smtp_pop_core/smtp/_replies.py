@@ -29,6 +29,50 @@ class ReplyClass(IntEnum):
     PERMANENT = 5
 
 
+class Subject(IntEnum):
+    """What a reply is about: the second digit of an enhanced code.  RFC 3463."""
+
+    UNDEFINED = 0
+    ADDRESS = 1
+    MAILBOX = 2
+    SYSTEM = 3
+    NETWORK = 4
+    PROTOCOL = 5
+    CONTENT = 6
+    POLICY = 7  # and security
+
+
+# What a reply code is about where there is no enhanced code.  RFC 5321 section 4.2.3.
+_ABOUT: Final = {
+    211: Subject.SYSTEM,
+    214: Subject.SYSTEM,
+    220: Subject.SYSTEM,
+    221: Subject.SYSTEM,
+    235: Subject.POLICY,
+    251: Subject.ADDRESS,
+    252: Subject.ADDRESS,
+    421: Subject.SYSTEM,
+    432: Subject.POLICY,
+    450: Subject.MAILBOX,
+    451: Subject.SYSTEM,
+    452: Subject.SYSTEM,
+    454: Subject.POLICY,
+    455: Subject.PROTOCOL,
+    458: Subject.SYSTEM,
+    459: Subject.POLICY,
+    521: Subject.SYSTEM,
+    530: Subject.POLICY,
+    534: Subject.POLICY,
+    535: Subject.POLICY,
+    538: Subject.POLICY,
+    550: Subject.MAILBOX,
+    551: Subject.ADDRESS,
+    552: Subject.MAILBOX,
+    553: Subject.ADDRESS,
+    555: Subject.PROTOCOL,
+    556: Subject.ADDRESS,
+}
+
 _ENHANCED: Final = re.compile(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
 
 
@@ -58,6 +102,11 @@ class EnhancedCode:
     def __str__(self) -> str:
         return f"{self.status_class}.{self.subject}.{self.detail}"
 
+    @property
+    def about(self) -> Subject:
+        """What the status is about; UNDEFINED if the subject is unknown."""
+        return Subject(self.subject) if self.subject <= 7 else Subject.UNDEFINED
+
     @classmethod
     def parse(cls, text: str) -> "EnhancedCode":
         """Read a code as "5.1.1".
@@ -71,6 +120,7 @@ class EnhancedCode:
         return cls(*map(int, found.groups()))
 
 
+_PATH: Final = re.compile(r'<((?:[^"<>]++|"[^"\\]*+(?:\\.[^"\\]*+)*")+)>')
 _UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
 
 
@@ -117,6 +167,26 @@ class Reply:
     def temporary(self) -> bool:
         """Whether it is a no for now: 4xx."""
         return self.code // 100 == 4
+
+    @property
+    def about(self) -> Subject:
+        """What it is about: by its enhanced code, else by its code."""
+        if self.enhanced is not None:
+            return self.enhanced.about
+        if self.code // 10 % 10 == 0:
+            return Subject.PROTOCOL
+        return _ABOUT.get(self.code, Subject.UNDEFINED)
+
+    @property
+    def forward_path(self) -> str | None:
+        """The address in a 251 or 551, which is never used by itself; else None.
+
+        RFC 5321 section 3.4.  It comes from the peer: `parse_mailbox` checks it.
+        """
+        if self.code not in (251, 551):
+            return None
+        found = _PATH.search(self.text)
+        return None if found is None else found[1]
 
     @property
     def text(self) -> str:

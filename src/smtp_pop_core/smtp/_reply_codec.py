@@ -9,7 +9,7 @@ from typing import Final
 
 from .._errors import ParseError
 from .._limits import Limits
-from ._commands import Connect, Ehlo, Helo
+from ._commands import Connect, Ehlo, Helo, Lhlo
 from ._extensions import Extension, Extensions, Unknown
 from ._replies import Command, EnhancedCode, Reply
 
@@ -17,7 +17,7 @@ _REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n\0]*))?")
 _STATUS: Final = re.compile(
     r"[245]\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2})(?![^ ])"
 )
-_UNCODED: Final = frozenset({Connect, Ehlo, Helo})  # RFC 2034 section 4
+_UNCODED: Final = frozenset({Connect, Ehlo, Helo, Lhlo})  # RFC 2034 section 4
 
 
 class ReplyReader:

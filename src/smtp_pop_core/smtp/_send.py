@@ -4,20 +4,32 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from .._dots import LineEnds
 from .._errors import (
     ConnectionLost,
     LocalProtocolError,
+    ParseError,
     PolicyError,
     RemoteProtocolError,
 )
 from .._events import MessageData
 from .._flow import Flow
 from .._source import Sendable, Source
-from ._commands import Body, Data, EndOfMessage, Mail, Rcpt, Rset
+from ._commands import (
+    Bdat,
+    BdatLast,
+    Body,
+    Data,
+    EndOfChunk,
+    EndOfMessage,
+    Mail,
+    Rcpt,
+    Rset,
+)
 from ._connection import Connection
 from ._exchange import receive, seconds, settle, write
-from ._extensions import Size
 from ._message import needs_utf8, octets_of, recipients_of, sender_of
+from ._needs import Needs, has_utf8_header, within_limits
 from ._replies import Command, Reply
 from ._results import MailResult, Outcome, RecipientResult
 from ._state import State
@@ -25,7 +37,9 @@ from ._state import State
 if TYPE_CHECKING:
     from email.message import Message
 
-_OPEN: Final = (State.MAIL, State.RCPT)  # a transaction was begun and not ended
+# A transaction was begun and not ended.
+_OPEN: Final = (State.MAIL, State.RCPT, State.BDAT, State.FAILED)
+_CHUNKS_UNHEARD: Final = 4  # whose replies are not read, with PIPELINING
 
 
 def send_mail(
@@ -33,6 +47,8 @@ def send_mail(
     sender: str | Mail,
     recipients: Iterable[str | Rcpt] | str | Rcpt,
     content: Sendable,
+    *,
+    chunking: bool = False,
 ) -> Flow[MailResult]:
     r"""Send one message.
 
@@ -45,7 +61,9 @@ def send_mail(
         conn: A connection after `open`.
         sender: The reverse-path, "" for a bounce; or a Mail with its parameters.
         recipients: The forward-paths, at least one; or Rcpt with their parameters.
-        content: What to send.  Lines end with LF or CRLF; CRLF is sent.
+        content: What to send.  Lines end with LF or CRLF; CRLF is sent.  With
+            `Mail(body=Body.BINARYMIME)` it is sent as it is.
+        chunking: Send the content with BDAT if the server offers CHUNKING.
 
     Returns:
         What became of it.  IN_DOUBT: the connection was lost after the last octet and
@@ -56,8 +74,8 @@ def send_mail(
             holds a bare CR.  If that was found out only while it was sent, the state is
             CLOSED.
         TypeError: The content is nothing that can be sent.
-        PolicyError: The server lacks what the message needs (8BITMIME, SMTPUTF8), or
-            said that it is too large.
+        PolicyError: The server lacks what the message needs (8BITMIME, SMTPUTF8, DSN,
+            BINARYMIME), or said that it is too large.
         LocalProtocolError: No message can be sent now, or a parameter was not offered.
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended before the last octet.  The state is
@@ -70,17 +88,26 @@ def send_mail(
         raise ValueError("a message needs a recipient")
     if conn.state not in (State.READY, *_OPEN):
         raise LocalProtocolError(f"no message can be sent in {conn.state!r}")
-    source = Source(content, conn.limits.block)
-    survey = yield from source.survey()
     if isinstance(sender, str):
         sender = Mail(sender, smtputf8=not sender.isascii())
-    needs = _Needs(conn, sender, rcpts)
-    if survey is not None:
-        needs.declare(survey.size, eight_bit=survey.eight_bit, content=content)
+    needs = Needs(conn, sender, rcpts)
+    source = Source(content, conn.limits.block)
+    size: int | None
+    eight_bit: bool | None
+    if sender.body is Body.BINARYMIME:
+        size = len(content) if isinstance(content, bytes) else None
+        eight_bit = None
     else:
-        needs.declare(None, eight_bit=None, content=b"")
-    sending = _Sending(conn, needs.mail, rcpts)
-    return (yield from sending.run(source, seven_bit=needs.seven_bit))
+        survey = yield from source.survey()
+        size = None if survey is None else survey.size
+        eight_bit = None if survey is None else survey.eight_bit
+    needs.declare(
+        size=size,
+        eight_bit=eight_bit,
+        utf8_header=has_utf8_header(source.head),
+        chunking=chunking,
+    )
+    return (yield from _Sending(conn, needs, rcpts).run(source))
 
 
 def send_message(
@@ -88,6 +115,8 @@ def send_message(
     message: "Message",
     sender: str | Mail | None = None,
     recipients: Iterable[str | Rcpt] | str | Rcpt | None = None,
+    *,
+    chunking: bool = False,
 ) -> Flow[MailResult]:
     """Send an `email.message.EmailMessage`.
 
@@ -101,6 +130,7 @@ def send_message(
         message: The message.
         sender: The reverse-path in place of the header's.
         recipients: The forward-paths in place of the header's.
+        chunking: Send the content with BDAT if the server offers CHUNKING.
 
     Returns:
         What became of it.
@@ -120,97 +150,60 @@ def send_message(
         eight_bit="8BITMIME" in conn.extensions,
         utf8=needs_utf8(message) and "SMTPUTF8" in conn.extensions,
     )
-    return (yield from send_mail(conn, sender, recipients, content))
-
-
-class _Needs:
-    """What a message needs of the server."""
-
-    def __init__(self, conn: Connection, mail: Mail, rcpts: list[Rcpt]) -> None:
-        self._offered: Final = conn.extensions
-        self._addresses: Final = [mail.sender, *(rcpt.recipient for rcpt in rcpts)]
-        self.mail = mail
-        self.seven_bit = False  # octets above 127 must not be sent
-
-    def declare(
-        self, size: int | None, *, eight_bit: bool | None, content: Sendable
-    ) -> None:
-        """Fill in what MAIL must say; None stands for what is not known."""
-        smtputf8 = self.mail.smtputf8 or not all(map(str.isascii, self._addresses))
-        if eight_bit and isinstance(content, bytes):
-            smtputf8 = smtputf8 or _has_utf8_header(content)
-        if smtputf8 and "SMTPUTF8" not in self._offered:
-            raise PolicyError("the server does not offer SMTPUTF8, which is needed")
-        body = self.mail.body
-        if "8BITMIME" in self._offered:
-            if body is None and eight_bit is not False:
-                body = Body.EIGHT_BIT_MIME
-        elif eight_bit:
-            raise PolicyError("the server does not offer 8BITMIME, which is needed")
-        else:
-            self.seven_bit = True
-        limit = self._offered.find(Size)
-        if limit is not None and size is not None:
-            if limit.limit and size > limit.limit:
-                raise PolicyError(
-                    f"{size} octets are more than the server's {limit.limit}"
-                )
-        else:
-            size = None
-        self.mail = Mail(
-            self.mail.sender,
-            size=size if self.mail.size is None else self.mail.size,
-            body=body,
-            smtputf8=smtputf8,
-            extra=self.mail.extra,
-        )
-
-
-def _has_utf8_header(content: bytes) -> bool:
-    """Whether the header section holds UTF-8.  RFC 6532."""
-    ends = [content.find(end) for end in (b"\r\n\r\n", b"\n\n")]
-    header = content[: min((end for end in ends if end >= 0), default=len(content))]
-    if header.isascii():
-        return False
-    try:
-        header.decode("utf-8")
-    except UnicodeDecodeError:
-        return False  # some older charset, which SMTPUTF8 does not make right
-    return True
+    return (yield from send_mail(conn, sender, recipients, content, chunking=chunking))
 
 
 class _Sending:
     """One message on its way."""
 
-    def __init__(self, conn: Connection, mail: Mail, rcpts: list[Rcpt]) -> None:
+    def __init__(self, conn: Connection, needs: Needs, rcpts: list[Rcpt]) -> None:
         self._conn: Final = conn
-        self._mail: Final = mail
+        self._needs: Final = needs
         self._rcpts: Final = rcpts
-        self._answers: list[Reply] = []  # to the RCPT commands, in their order
+        self._answers = within_limits(conn, rcpts)  # to RCPT, by its index
         self._refusal: Reply | None = None  # for all recipients
-        self._accepted: Reply | None = None  # for those whose RCPT was accepted
+        self._verdicts: list[Reply] = []  # on the content: one, in LMTP one a recipient
 
-    def run(self, source: Source, *, seven_bit: bool) -> Flow[MailResult]:
+    def run(self, source: Source) -> Flow[MailResult]:
         """Send it, and return what became of it."""
+        conn = self._conn
         yield from self._envelope()
-        if self._conn.state is State.DATA:
-            yield from self._content(source, seven_bit=seven_bit)
+        try:
+            if conn.state is State.DATA:
+                yield from self._content(source)
+            elif self._needs.chunked and conn.state is State.RCPT and not self._refusal:
+                yield from self._chunks(source)
+        except (LocalProtocolError, ParseError) as error:
+            conn.close()
+            raise ValueError(f"the content cannot be sent: {error}") from error
+        except BaseException:
+            conn.close()  # content that breaks off is never ended
+            raise
         return self._result()
 
     def _envelope(self) -> Flow[None]:
         """Send what comes before the content, as far as the server goes along."""
         conn = self._conn
-        waiting: deque[Command] = deque([self._mail, *self._rcpts, Data()])
+        if len(self._answers) == len(self._rcpts):
+            return  # the server has said before that it takes none of them
+        waiting: deque[tuple[Command, int]] = deque([(self._needs.mail, -1)])
         if conn.state in _OPEN:
-            waiting.appendleft(Rset())
-        while waiting and not self._is_hopeless(waiting[0]):
+            waiting.appendleft((Rset(), -1))
+        waiting.extend(
+            (rcpt, index)
+            for index, rcpt in enumerate(self._rcpts)
+            if index not in self._answers
+        )
+        if not self._needs.chunked:
+            waiting.append((Data(), -1))
+        while waiting and not self._is_hopeless(waiting[0][0]):
             yield from settle(conn)
             sent, data, error = self._gather(waiting)
             if sent:
                 yield from write(conn, data)
-            for command in sent:
+            for command, index in sent:
                 limit = seconds(conn.limits.timeouts, command)
-                self._note(command, (yield from receive(conn, limit)))
+                self._note(command, index, (yield from receive(conn, limit)))
                 if conn.state is State.CLOSED:
                     return
             if error is not None:
@@ -222,15 +215,15 @@ class _Sending:
         return isinstance(following, Data) and not self._conn.recipients
 
     def _gather(
-        self, waiting: deque[Command]
-    ) -> tuple[list[Command], bytes, LocalProtocolError | None]:
+        self, waiting: deque[tuple[Command, int]]
+    ) -> tuple[list[tuple[Command, int]], bytes, LocalProtocolError | None]:
         """Take the commands that may be sent before their replies are read."""
         conn, limits = self._conn, self._conn.limits
-        sent: list[Command] = []
+        sent: list[tuple[Command, int]] = []
         data = bytearray()
         while waiting:
             try:
-                data += conn.send(waiting[0])
+                data += conn.send(waiting[0][0])
             except LocalProtocolError as error:
                 return sent, bytes(data), error
             sent.append(waiting.popleft())
@@ -242,10 +235,10 @@ class _Sending:
                 break
         return sent, bytes(data), None
 
-    def _note(self, command: Command, reply: Reply) -> None:
+    def _note(self, command: Command, index: int, reply: Reply) -> None:
         match command:
-            case Rcpt():
-                self._answers.append(reply)
+            case Rcpt() if self._refusal is None:
+                self._answers[index] = reply
             case Mail() if reply.code >= 400:
                 self._refusal = reply
             case Data() if reply.code >= 400 and self._conn.recipients:
@@ -253,8 +246,8 @@ class _Sending:
         if self._conn.state is State.CLOSED:
             self._refusal = reply
 
-    def _content(self, source: Source, *, seven_bit: bool) -> Flow[None]:
-        """Send the content and hear what the server says to it.
+    def _content(self, source: Source) -> Flow[None]:
+        """Send the content with DATA and hear what the server says to it.
 
         If no recipient is left and the server asked for content all the same, an empty
         message ends the transaction.  RFC 2920 section 3.1.
@@ -264,60 +257,142 @@ class _Sending:
         if conn.trailing_data:  # more than 354 was said
             self._refusal = yield from receive(conn, conn.limits.timeouts.end)
             return
-        try:
-            data = b""
-            while not hopeless and (block := (yield from source.piece())):
-                if data and (yield from write(conn, data, heed=True)):
-                    self._refusal = yield from receive(conn, conn.limits.timeouts.end)
-                    return
-                if seven_bit and not block.isascii():
-                    raise PolicyError("the server does not offer 8BITMIME")
-                data = conn.send(MessageData(block, lf_ends_lines=True))
-            data += conn.send(EndOfMessage())
-        except LocalProtocolError as error:
-            conn.close()
-            raise ValueError(f"the content cannot be sent: {error}") from error
-        except BaseException:
-            conn.close()  # content that breaks off is never ended
-            raise
+        data = b""
+        while not hopeless and (block := (yield from source.piece())):
+            if data and (yield from write(conn, data, heed=True)):
+                self._refusal = yield from receive(conn, conn.limits.timeouts.end)
+                return
+            self._check_bits(block)
+            data = conn.send(MessageData(block, lf_ends_lines=True))
+        data += conn.send(EndOfMessage())
         heard = yield from write(conn, data, heed=True)
-        try:
+        yield from self._hear_verdicts(heard=heard)
+        if heard:  # before the end was sent: there is no way back in step
+            conn.close()
+
+    def _check_bits(self, block: bytes) -> None:
+        if self._needs.seven_bit and not block.isascii():
+            raise PolicyError("the server does not offer 8BITMIME")
+
+    def _chunks(self, source: Source) -> Flow[None]:
+        """Send the content with BDAT; after a no to a chunk, no more of it."""
+        conn = self._conn
+        octets = _Octets(source, binary=self._needs.mail.body is Body.BINARYMIME)
+        window = _CHUNKS_UNHEARD if "PIPELINING" in conn.extensions else 1
+        chunk = yield from octets.following()
+        while following := (yield from octets.following()):
+            self._check_bits(chunk)
+            yield from self._settle()
+            data = conn.send(Bdat(len(chunk))) + conn.send(MessageData(chunk))
+            yield from write(conn, data + conn.send(EndOfChunk()))
+            yield from self._hear_chunks(fewer_than=window)
+            if self._refusal is not None:
+                return
+            chunk = following
+        yield from self._hear_chunks(fewer_than=1)
+        if self._refusal is not None:
+            return
+        self._check_bits(chunk)
+        yield from self._settle()
+        data = conn.send(BdatLast(len(chunk)))
+        if chunk:
+            data += conn.send(MessageData(chunk))
+        yield from write(conn, data + conn.send(EndOfMessage()))
+        yield from self._hear_verdicts(heard=False)
+
+    def _settle(self) -> Flow[None]:
+        """See that no reply comes before its chunk, where that can be told."""
+        if not self._conn.unanswered:
+            yield from settle(self._conn)
+
+    def _hear_chunks(self, *, fewer_than: int) -> Flow[None]:
+        """Read the replies to chunks until so few are left; after a no, all."""
+        conn = self._conn
+        while self._unheard() >= (1 if self._refusal else fewer_than):
             reply = yield from receive(conn, conn.limits.timeouts.end)
+            if reply.code >= 400:
+                self._refusal = self._refusal or reply
+            if conn.state is State.CLOSED:
+                return
+
+    def _unheard(self) -> int:
+        """How many chunks have not been answered."""
+        return sum(isinstance(each, EndOfChunk) for each in self._conn.unanswered)
+
+    def _hear_verdicts(self, *, heard: bool) -> Flow[None]:
+        """Read what the server says to the content; without it, that is in doubt."""
+        conn = self._conn
+        due = conn.replies_due
+        try:
+            while len(self._verdicts) < due:
+                reply = yield from receive(conn, conn.limits.timeouts.end)
+                self._verdicts.append(reply)
+                if heard or conn.state is State.CLOSED:  # it is for all that are left
+                    self._verdicts += [reply] * (due - len(self._verdicts))
         except (ConnectionLost, RemoteProtocolError, TimeoutError):
             if heard:
                 raise
-            return  # in doubt
-        if heard:  # before the end was sent: there is no way back in step
-            conn.close()
-        if hopeless:
-            return
-        if reply.code >= 400:
-            self._refusal = reply
-        elif heard:
+        if heard and self._verdicts[0].code < 400:
             raise RemoteProtocolError("the server accepted what it has not got")
-        else:
-            self._accepted = reply
 
     def _result(self) -> MailResult:
         """What became of the message."""
-        recipients = tuple(
-            self._recipient(rcpt.recipient, index)
-            for index, rcpt in enumerate(self._rcpts)
-        )
-        outcomes = {each.outcome for each in recipients}
-        if Outcome.IN_DOUBT in outcomes:
-            return MailResult(Outcome.IN_DOUBT, recipients, None)
-        reply = self._accepted or self._refusal or self._answers[-1]
-        if len(outcomes) > 1:
-            return MailResult(Outcome.PARTLY_ACCEPTED, recipients, reply)
-        return MailResult(outcomes.pop(), recipients, reply)
+        verdicts = iter(self._verdicts)
+        verdict = next(verdicts, None)
+        recipients: list[RecipientResult] = []
+        for index, rcpt in enumerate(self._rcpts):
+            answer = self._answers.get(index, self._refusal)
+            if answer is None or answer.code < 400:
+                decisive = self._refusal or verdict
+                if self._conn.lmtp:
+                    verdict = next(verdicts, None)
+            else:
+                decisive = answer
+            recipients.append(
+                RecipientResult(rcpt.recipient, _outcome(decisive), decisive)
+            )
+        return _summary(tuple(recipients), self._refusal)
 
-    def _recipient(self, address: str, index: int) -> RecipientResult:
-        answer = self._answers[index] if index < len(self._answers) else self._refusal
-        if answer is not None and answer.code >= 400:
-            return RecipientResult(address, Outcome.REFUSED, answer)
-        if self._refusal is not None:
-            return RecipientResult(address, Outcome.REFUSED, self._refusal)
-        if self._accepted is not None:
-            return RecipientResult(address, Outcome.ACCEPTED, self._accepted)
-        return RecipientResult(address, Outcome.IN_DOUBT, None)
+
+def _outcome(reply: Reply | None) -> Outcome:
+    if reply is None:
+        return Outcome.IN_DOUBT
+    return Outcome.REFUSED if reply.code >= 400 else Outcome.ACCEPTED
+
+
+def _summary(
+    recipients: tuple[RecipientResult, ...], refusal: Reply | None
+) -> MailResult:
+    outcomes = {each.outcome for each in recipients}
+    if Outcome.IN_DOUBT in outcomes:
+        return MailResult(Outcome.IN_DOUBT, recipients, None)
+    accepted = [each.reply for each in recipients if each.outcome is Outcome.ACCEPTED]
+    reply = accepted[0] if accepted else refusal or recipients[-1].reply
+    if len(outcomes) > 1:
+        return MailResult(Outcome.PARTLY_ACCEPTED, recipients, reply)
+    return MailResult(outcomes.pop(), recipients, reply)
+
+
+class _Octets:
+    """Content as it is sent in chunks: text with CRLF, or as it is."""
+
+    def __init__(self, source: Source, *, binary: bool) -> None:
+        self._source: Final = source
+        self._line_ends: Final = None if binary else LineEnds()
+        self._ended = False
+
+    def following(self) -> Flow[bytes]:
+        """Return the next octets, b"" at the end.
+
+        Raises:
+            ValueError: There is a bare CR in a text.
+        """
+        while not self._ended:
+            block = yield from self._source.piece()
+            self._ended = not block
+            if self._line_ends is not None:
+                line_ends = self._line_ends
+                block = line_ends.feed(block) if block else line_ends.end()
+            if block:
+                return block
+        return b""

@@ -6,11 +6,12 @@ in the application is 451 to the peer and a Report to the operator.
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from .._errors import LocalProtocolError, MessageAborted, Stopping
 from .._events import ConnectionClosed, MessageData
 from .._flow import Ask, Content, Deadline, Flow, Report, Write, read
+from .._roles import PAUSED
 from ._application import (
     NO_STORE,
     Application,
@@ -21,14 +22,25 @@ from ._application import (
     Peer,
 )
 from ._commands import (
+    Auth,
+    AuthResponse,
+    BadCommand,
+    Bdat,
+    BdatLast,
     Connect,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
+    Expn,
     Helo,
+    Lhlo,
     Mail,
+    Noop,
     Quit,
     Rcpt,
+    Rset,
+    StartTls,
     Vrfy,
 )
 from ._connection import Connection
@@ -39,6 +51,27 @@ _FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0
 _TIMEOUT: Final = Reply(421, ("Timeout, closing",), EnhancedCode(4, 4, 2))
 _STOPPING: Final = Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2))
 _UNAVAILABLE: Final = Reply(421, ("Not available now",), EnhancedCode(4, 3, 0))
+# What the application does not decide in `command`.
+_OURS: Final = frozenset(
+    {
+        Auth,
+        AuthResponse,
+        BadCommand,
+        Connect,
+        Data,
+        Ehlo,
+        Expn,
+        Helo,
+        Lhlo,
+        Mail,
+        Noop,
+        Quit,
+        Rcpt,
+        Rset,
+        StartTls,
+        Vrfy,
+    }
+)
 _IDLE: Final = frozenset(
     {State.CONNECTING, State.REFUSED, State.GREETED, State.READY, State.AUTH}
 )
@@ -100,6 +133,7 @@ class _Serving:
         self._rcpts: list[Rcpt] = []
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
+        self._verdict: Reply | None = None  # the application's no, before the end
         self._ending = Ending.LOST
         self._stopping = False
         self._deaf = False  # the peer does not take our replies
@@ -129,6 +163,9 @@ class _Serving:
             if conn.state is State.CLOSED:
                 yield from self._flush()
                 return self._ending
+            if event is PAUSED:  # a handshake is due, which is for another to do
+                yield from self._flush()
+                return self._ending
             if isinstance(event, Command):
                 waiting = False
                 yield from self._answer(event)
@@ -149,6 +186,9 @@ class _Serving:
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
+        if isinstance(command, (Bdat, BdatLast)):
+            yield from self._message()
+            return
         reply = yield from self._decide(command)
         reply = yield from self._say(reply)
         if reply.code // 100 == 2:
@@ -158,8 +198,8 @@ class _Serving:
                     self._rcpts.clear()
                 case Rcpt():
                     self._rcpts.append(command)
-                case Ehlo(domain=domain) | Helo(domain=domain):
-                    self._peer._helo = domain
+                case Ehlo(domain=name) | Helo(domain=name) | Lhlo(domain=name):
+                    self._peer._helo = name
                 case Quit():
                     self._ending = Ending.QUIT
         if isinstance(command, Data) and reply.code == 354:
@@ -181,6 +221,10 @@ class _Serving:
                 reply = yield from self.ask(application.rcpt, command)
             case Vrfy() if self.decides("verify"):
                 reply = yield from self.ask(application.verify, command)
+            case Expn() if self.decides("expand"):
+                reply = yield from self.ask(application.expand, command)
+            case _ if type(command) not in _OURS and self.decides("command"):
+                reply = yield from self.ask(application.command, command)
         return self._conn.default_reply(command) if reply is None else reply
 
     def decides(self, name: str) -> bool:
@@ -191,18 +235,16 @@ class _Serving:
             getattr(AsyncApplication, name),
         )
 
-    def ask(
-        self, function: Callable[..., object], *arguments: object
-    ) -> Flow[Reply | None]:
+    def ask(self, function: Callable[..., object], *arguments: object) -> Flow[Any]:
         """Ask the application; its mistakes are reported, and 451."""
         try:
-            reply: Reply | None = yield Ask(function, arguments)
+            answer = yield Ask(function, arguments)
         except MessageAborted:
             return _FAILED
         except Exception as error:
             yield Report(error)
             return _FAILED
-        return reply
+        return answer
 
     def _say(self, reply: Reply) -> Flow[Reply]:
         """Gather a reply; what cannot be sent is a mistake of the application."""
@@ -229,21 +271,40 @@ class _Serving:
         if self._mail is None:
             raise AssertionError("content without MAIL")
         yield from self._flush()
-        self._end = None
-        reply: Reply | None = NO_STORE
+        self._end = self._broken = self._verdict = None
+        answer: object = NO_STORE
         if self.decides("message"):
             envelope = Envelope(self._mail, tuple(self._rcpts))
             content = Content(self._piece)
-            reply = yield from self.ask(self._application.message, envelope, content)
+            answer = yield from self.ask(self._application.message, envelope, content)
+            content.ended = True  # to read it later gives nothing
+        if isinstance(answer, Reply) and answer.code >= 400:
+            self._verdict = answer
         while not self._over:
             with suppress(MessageAborted):
                 yield from self._piece()
         if isinstance(self._broken, TimeoutError):
             raise self._broken
         if self._end is not None:
-            if reply is None or self._end.refusal is not None:
-                reply = self._conn.default_reply(self._end)
-            yield from self._say(reply)
+            for reply in (yield from self._replies(self._end, answer)):
+                yield from self._say(reply)
+                if self._conn.state is State.CLOSED:  # 421 is for all that are left
+                    break
+
+    def _replies(self, end: EndOfMessage, answer: object) -> Flow[list[Reply]]:
+        """Turn what the application says to a message into the replies that are due."""
+        due = self._conn.replies_due
+        if answer is None or end.refusal is not None:
+            return [self._conn.default_reply(end)] * due
+        if isinstance(answer, Reply):
+            return [answer] * due
+        if not (self._conn.lmtp and isinstance(answer, (tuple, list))):
+            yield Report(TypeError(f"not the answer to a message: {answer!r}"))
+        elif len(answer) != due:
+            yield Report(ValueError(f"{len(answer)} replies for {due} recipients"))
+        else:
+            return list(answer)
+        return [_FAILED] * due
 
     def _piece(self) -> Flow[bytes]:
         """Return the next block of the content: a full one, or what is left.
@@ -263,16 +324,39 @@ class _Serving:
                     self._end = end
                 case ConnectionClosed():
                     self._broken = MessageAborted("the connection was lost")
+                case Bdat() | BdatLast():
+                    pass  # the next chunk
+                case EndOfChunk() as end_of_chunk:
+                    yield from self._answer_chunk(end_of_chunk)
+                case Command() as command:
+                    yield from self._answer(command)
+                    if self._conn.state is not State.BDAT:
+                        self._broken = MessageAborted("the transaction was given up")
                 case _:
-                    try:
-                        yield from self._receive()
-                    except TimeoutError as error:
-                        self._broken = error
+                    yield from self._await_content()
         if self._broken is not None:
             raise MessageAborted("the content is incomplete") from self._broken
         if self._end is not None and self._end.refusal is not None:
             raise MessageAborted(str(self._end.refusal))
         return b"".join(blocks)
+
+    def _answer_chunk(self, end: EndOfChunk) -> Flow[None]:
+        """Answer a chunk; if the application has said no already, with that."""
+        default = self._conn.default_reply(end)
+        if self._verdict is not None and default.code < 400:
+            default = self._verdict
+        yield from self._say(default)
+        if self._conn.state is State.FAILED:
+            self._broken = MessageAborted(str(default))
+
+    def _await_content(self) -> Flow[None]:
+        try:
+            if self._out:
+                yield from self._flush()
+                yield Deadline(self._conn.limits.timeouts.block)
+            yield from self._receive()
+        except TimeoutError as error:
+            self._broken = error
 
     @property
     def _over(self) -> bool:

@@ -27,13 +27,19 @@ from ._commands import (
     Auth,
     AuthResponse,
     BadCommand,
+    Bdat,
+    BdatLast,
+    Body,
     Connect,
     Data,
     Ehlo,
+    EndOfChunk,
     EndOfMessage,
+    Etrn,
     Expn,
     Helo,
     Help,
+    Lhlo,
     Mail,
     Noop,
     Quit,
@@ -55,6 +61,10 @@ class State(Enum):
     MAIL = "mail"  # a sender is known
     RCPT = "rcpt"  # a recipient is known
     DATA = "data"  # content
+    BDAT = "bdat"  # a chunk was accepted; another is awaited
+    CHUNK = "chunk"  # the octets of a chunk
+    LAST = "last"  # the octets of the last chunk
+    FAILED = "failed"  # a chunk was refused; the transaction has to be reset
     AUTH = "auth"  # an authentication exchange
     TLS = "tls"  # a handshake is due
     CLOSED = "closed"  # nothing is left
@@ -63,7 +73,7 @@ class State(Enum):
         return self.name
 
 
-Cell: TypeAlias = Mapping[ReplyClass, State | None]
+Cell: TypeAlias = Mapping[ReplyClass, State | None] | State
 Row: TypeAlias = Mapping[type[Command], Cell]
 Table: TypeAlias = Mapping[State, Row]
 
@@ -72,11 +82,13 @@ _2, _3, _4, _5 = ReplyClass
 
 # How to read a row: a command that is in it may be sent; the class of its reply gives
 # the next state.  4xx and 5xx that a cell does not name move nothing; 2xx and 3xx that
-# it does not name are an error of the peer.
+# it does not name are an error of the peer.  A cell that is a state belongs to a
+# command that has no reply.
 
 _ANYTIME: Final[Row] = {
     Ehlo: {_2: State.READY},
     Helo: {_2: State.READY},
+    Lhlo: {_2: State.READY},
     Rset: {_2: SAME},
     Vrfy: {_2: SAME},
     Expn: {_2: SAME},
@@ -84,7 +96,10 @@ _ANYTIME: Final[Row] = {
     Noop: {_2: SAME},
     Quit: {_2: State.CLOSED},
 }
-_IN_MAIL: Final[Row] = {**_ANYTIME, Rset: {_2: State.READY}, Rcpt: {_2: State.RCPT}}
+_OPEN: Final[Row] = {**_ANYTIME, Rset: {_2: State.READY}}
+_IN_MAIL: Final[Row] = {**_OPEN, Rcpt: {_2: State.RCPT}}
+_CHUNKS: Final[Row] = {Bdat: State.CHUNK, BdatLast: State.LAST}
+_END: Final[Row] = {EndOfMessage: {_2: State.READY, _4: State.READY, _5: State.READY}}
 
 TRANSITIONS: Final[Table] = {
     State.CONNECTING: {
@@ -95,12 +110,17 @@ TRANSITIONS: Final[Table] = {
     State.READY: {
         **_ANYTIME,
         Mail: {_2: State.MAIL},
+        Etrn: {_2: SAME},
         StartTls: {_2: State.TLS},
         Auth: {_2: SAME, _3: State.AUTH},
     },
     State.MAIL: _IN_MAIL,
-    State.RCPT: {**_IN_MAIL, Data: {_3: State.DATA}},
-    State.DATA: {EndOfMessage: {_2: State.READY, _4: State.READY, _5: State.READY}},
+    State.RCPT: {**_IN_MAIL, Data: {_3: State.DATA}, **_CHUNKS},
+    State.DATA: _END,
+    State.BDAT: {**_OPEN, **_CHUNKS},
+    State.CHUNK: {EndOfChunk: {_2: State.BDAT, _4: State.FAILED, _5: State.FAILED}},
+    State.LAST: _END,
+    State.FAILED: {kind: _OPEN[kind] for kind in (Rset, Ehlo, Helo, Lhlo, Noop, Quit)},
     State.AUTH: {
         AuthResponse: {_2: State.READY, _3: SAME, _4: State.READY, _5: State.READY},
         BadCommand: {_4: State.READY, _5: State.READY},
@@ -109,11 +129,18 @@ TRANSITIONS: Final[Table] = {
     State.CLOSED: {},
 }
 
-PIPELINED: Final = frozenset({Mail, Rcpt, Rset, EndOfMessage})
+PIPELINED: Final = frozenset({Mail, Rcpt, Rset, EndOfChunk, EndOfMessage})
 """What others may follow before its reply; all else is the last of its group.
 
-RFC 2920 section 3.1.  The content may open a group, hence EndOfMessage.
+RFC 2920 section 3.1.  The content may open a group, hence EndOfMessage.  A chunk may
+follow another, but not MAIL or RCPT: RFC 3030 section 2.
 """
+
+CONTENT: Final = frozenset({State.DATA, State.CHUNK, State.LAST})
+"""The states in which the octets of a message's content are due."""
+
+
+_IN_CHUNK: Final = (State.CHUNK, State.LAST)
 
 
 class _Place:
@@ -127,18 +154,28 @@ class _Place:
 
 
 class _Moves:
-    """One cell: where each class of reply leads, None where it must not come."""
+    """One cell: where each class of reply leads, None where it must not come.
 
-    __slots__ = ("by_class", "success")
+    Attributes:
+        replies: 0 for a command that has no reply, else 1.
+    """
+
+    __slots__ = ("by_class", "replies", "success")
 
     def __init__(
         self, cell: Cell, here: _Place, places: Mapping[State, _Place]
     ) -> None:
+        if isinstance(cell, State):
+            self.by_class: tuple[_Place | None, ...] = ()
+            self.replies = 0
+            self.success = places[cell]
+            return
         moves = {
             int(cls): here if state is None else places[state]
             for cls, state in cell.items()
         }
-        self.by_class: Final = (
+        self.replies = 1
+        self.by_class = (
             None,
             None,
             moves.get(2),
@@ -146,7 +183,7 @@ class _Moves:
             moves.get(4, here),
             moves.get(5, here),
         )
-        self.success: Final = moves.get(2) or moves.get(3) or here
+        self.success = moves.get(2) or moves.get(3) or here
 
 
 def _places(tables: Iterable[Table]) -> Mapping[State, _Place]:
@@ -161,7 +198,13 @@ def _places(tables: Iterable[Table]) -> Mapping[State, _Place]:
 
 
 _STANDARD: Final = _places(())
-_NEEDS: Final[Mapping[type[Command], str]] = {StartTls: "STARTTLS", Auth: "AUTH"}
+_NEEDS: Final[Mapping[type[Command], str]] = {
+    StartTls: "STARTTLS",
+    Auth: "AUTH",
+    Etrn: "ETRN",
+    Bdat: "CHUNKING",
+    BdatLast: "CHUNKING",
+}
 
 
 class NotOffered(OutOfOrder):
@@ -175,25 +218,31 @@ class Session:
         tables: Rows that extensions add, for this session only.
         needs: The keyword that must be offered before a command of an extension.
         tls: Whether TLS is active from the start.
+        lmtp: Whether the content has a reply for each recipient.  RFC 2033.
 
     Attributes:
         unanswered: The commands whose reply has not come, oldest first, each with the
-            cell it was checked against.
+            cell it was checked against and the number of replies that are due.
         offered: The keywords that hold now, in upper case.
         tls: Whether TLS is active.
         authenticated: Whether an authentication exchange has succeeded.
         mail: The last MAIL command that was in order.
         recipients: How many recipients of the open transaction were accepted.
+        mails: How many MAIL commands there were.
         messages: How many messages have been answered.
+        chunk: How many octets of the open chunk are still to come.
     """
 
     __slots__ = (
         "_ahead",
         "_here",
+        "_lmtp",
         "_needs",
         "_places",
         "authenticated",
+        "chunk",
         "mail",
+        "mails",
         "messages",
         "offered",
         "recipients",
@@ -207,17 +256,21 @@ class Session:
         needs: Mapping[type[Command], str] = MappingProxyType({}),
         *,
         tls: bool = False,
+        lmtp: bool = False,
     ) -> None:
         tables = [table for table in tables if table]
         self._needs = {**_NEEDS, **needs} if needs else _NEEDS
         self._places = _places(tables) if tables else _STANDARD
-        self.unanswered: deque[tuple[Command, _Moves]] = deque()
+        self.unanswered: deque[tuple[Command, _Moves, int]] = deque()
         self.offered: frozenset[str] = frozenset()
         self.tls = tls
+        self._lmtp = lmtp
         self.authenticated = False
         self.mail: Mail | None = None
         self.recipients = 0
+        self.mails = 0
         self.messages = 0
+        self.chunk = 0
         self.state = State.CONNECTING
         self.command(Connect())
 
@@ -238,7 +291,9 @@ class Session:
     @property
     def in_content(self) -> bool:
         """Whether the content of a message is due."""
-        return self._here.state is State.DATA and not self.unanswered
+        if self._here.state is State.DATA:
+            return not self.unanswered
+        return self.chunk > 0 and self._here.state is not State.CLOSED
 
     @property
     def asked(self) -> Command | None:
@@ -247,7 +302,12 @@ class Session:
             return None
         if self.unanswered:
             return self.unanswered[0][0]
-        return EndOfMessage() if self._here.state is State.DATA else None
+        return EndOfMessage() if self._ahead.state in CONTENT else None
+
+    @property
+    def replies_due(self) -> int:
+        """How many replies the oldest unanswered command still has; 0 for none."""
+        return self.unanswered[0][2] if self.unanswered else 0
 
     def check(self, kind: type[Command]) -> None:
         """Check whether a command may come now.
@@ -258,10 +318,12 @@ class Session:
         """
         if kind not in self._ahead.moves:
             raise OutOfOrder(f"{kind.__name__} is out of order in {self.ahead!r}")
+        if self.chunk:
+            raise OutOfOrder(f"{self.chunk} octets of the chunk are to come")
         if self.unanswered:
-            last = type(self.unanswered[-1][0])
-            if last not in PIPELINED or "PIPELINING" not in self.offered:
-                raise OutOfOrder(f"{last.__name__} must be answered first")
+            self._check_pipelining(kind, type(self.unanswered[-1][0]))
+        if kind is Data and self.mail and self.mail.body is Body.BINARYMIME:
+            raise OutOfOrder("BINARYMIME needs BDAT")
         keyword = self._needs.get(kind)
         if keyword is None:
             return
@@ -269,6 +331,16 @@ class Session:
             raise OutOfOrder(f"{kind.__name__} has succeeded already")
         if keyword not in self.offered:
             raise NotOffered(f"{keyword} was not offered")
+
+    def _check_pipelining(self, kind: type[Command], last: type[Command]) -> None:
+        if last in _CHUNKS:
+            return  # it has no reply; only the end of its chunk can follow
+        if (
+            last not in PIPELINED
+            or "PIPELINING" not in self.offered
+            or (kind in _CHUNKS and last is not EndOfChunk)
+        ):
+            raise OutOfOrder(f"{last.__name__} must be answered first")
 
     def command(self, command: Command) -> None:
         """Take a command that was sent or received.
@@ -281,11 +353,40 @@ class Session:
 
     def take(self, command: Command) -> None:
         """Take a command that has been checked."""
-        if isinstance(command, Mail):
-            self.mail = command
         moves = self._ahead.moves[type(command)]
-        self.unanswered.append((command, moves))
+        replies = moves.replies
+        match command:
+            case Mail():
+                self.mail = command
+                self.mails += 1
+            case Bdat(size=size) | BdatLast(size=size):
+                self.chunk = size
+            case EndOfMessage() if self._lmtp:
+                replies = self.recipients
         self._ahead = moves.success
+        self.unanswered.append((command, moves, replies))
+        self._pass_silent()
+
+    def take_octets(self, count: int) -> None:
+        """Take octets of the open chunk.
+
+        Raises:
+            OutOfOrder: There are more than the chunk has left.
+        """
+        if count > self.chunk:
+            raise OutOfOrder(f"the chunk has {self.chunk} octets left, not {count}")
+        self.chunk -= count
+
+    def _pass_silent(self) -> None:
+        """Pass by the commands that have no reply, now that it is their turn."""
+        while self.unanswered and not self.unanswered[0][2]:
+            command, moves, _ = self.unanswered.popleft()
+            if type(command) in self._here.moves:
+                self._here = moves.success
+            if isinstance(command, EndOfMessage):
+                self._note(command, 2)
+        if not self.unanswered and self._ahead.state not in _IN_CHUNK:
+            self._ahead = self._here  # an open chunk is ended, whatever has failed
 
     def reply(self, reply: Reply) -> Command | None:
         """Take a reply that was sent or received, and return what it answers.
@@ -299,23 +400,31 @@ class Session:
         digit = reply.code // 100
         if not self.unanswered or self._here.state is State.CLOSED:
             return self._unasked(reply.code)
-        command, remembered = self.unanswered[0]
+        command, remembered, due = self.unanswered[0]
         moves = self._here.moves.get(type(command))
         if moves is not None:
             there = moves.by_class[digit]
         elif digit < 4:  # what came before it failed, and yet the peer did it
             there = remembered.by_class[digit]
         else:
-            there = self._here
+            there, due = self._here, 1  # also in LMTP: nobody got the content
         if reply.code == 421:
             there = self._places[State.CLOSED]
+        if isinstance(command, StartTls) and digit == 2 and reply.code != 220:
+            there = None  # RFC 3207 section 4: no other reply is a go-ahead
         if there is None:
             raise ParseError(f"{reply.code} is no answer to {type(command).__name__}")
+        if due > 1 and there.state is not State.CLOSED:
+            self.unanswered[0] = (command, remembered, due - 1)
+            return command
         self.unanswered.popleft()
         self._here = there
-        if not self.unanswered or there.state is State.CLOSED:
+        if moves is not None or digit < 4:  # else the peer has not done it
+            self._note(command, digit)
+        if there.state is State.CLOSED:
             self._ahead = there
-        self._note(command, digit)
+        else:
+            self._pass_silent()
         return command
 
     def _unasked(self, code: int) -> Command | None:
@@ -333,7 +442,7 @@ class Session:
                 self.recipients = 0
             case Rcpt() if digit == 2:
                 self.recipients += 1
-            case Mail() | Rset() | Ehlo() | Helo() if digit == 2:
+            case Mail() | Rset() | Ehlo() | Helo() | Lhlo() if digit == 2:
                 self.recipients = 0
             case Auth() | AuthResponse() if digit == 2:
                 self.authenticated = True

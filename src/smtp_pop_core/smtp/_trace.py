@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from .._transcript import Transcript
-from ._commands import Auth, AuthResponse, BadCommand, EndOfMessage
+from ._commands import Auth, AuthResponse, BadCommand, EndOfChunk, EndOfMessage
 from ._replies import Command
 
 
@@ -22,7 +22,7 @@ class Trace(Transcript):
 
     def command(self, command: Command, line: bytes) -> None:
         """Show a command."""
-        if isinstance(command, EndOfMessage):
+        if isinstance(command, (EndOfChunk, EndOfMessage)):
             return  # the count of the content stands for it
         begins_like_auth = line.lstrip()[:4].upper() == b"AUTH"
         visible = None

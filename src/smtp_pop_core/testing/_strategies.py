@@ -23,11 +23,16 @@ _BEYOND: Final = st.characters(  # neither spaces nor what IDNA takes for a dot
 _REPLY_TEXT: Final = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=40
 )
-_ANY_PARAMETER: Final = frozenset({"SIZE", "8BITMIME", "SMTPUTF8"})
+_OCTET: Final = _PRINTABLE | st.characters(min_codepoint=128, max_codepoint=255)
+_ANY_PARAMETER: Final = frozenset({"SIZE", "8BITMIME", "BINARYMIME", "SMTPUTF8", "DSN"})
 
 _FRAGMENTS: Final = (
     *(b"EHLO a.example\r\n", b"HELO a\r\n", b"MAIL FROM:<>\r\n", b"MAIL FROM:<a@b>"),
     *(b" SIZE=10\r\n", b" BODY=8BITMIME", b" SMTPUTF8", b"RCPT TO:<c@d>\r\n", b"RCPT "),
+    *(b" BODY=BINARYMIME\r\n", b" RET=HDRS", b" ENVID=a+20b\r\n", b" NOTIFY=NEVER"),
+    *(b" NOTIFY=DELAY,FAILURE", b" ORCPT=rfc822;c@d\r\n", b" ORCPT=utf-8;\\x{E9}\r\n"),
+    *(b"LHLO a.example\r\n", b"ETRN @a\r\n", b"BDAT 3\r\nabc", b"BDAT 0 LAST\r\n"),
+    *(b"BDAT 9 LAST\r\n", b"BDAT 1", b"BDAT 99999999999999999999\r\n", b" LAST\r\n"),
     *(b"TO:<Postmaster>\r\n", b'"a b"@[IPv6:::1]', b"@r,@s:", b"DATA\r\n", b"RSET\r\n"),
     *(b"NOOP\r\n", b"VRFY a", b"EXPN a", b"HELP\r\n", b"QUIT\r\n", b"STARTTLS\r\n"),
     *(b"AUTH PLAIN", b" AGEAYg==", b"=", b"*\r\n", b"AUTH X\r\n", b"abcd\r\n"),
@@ -100,7 +105,8 @@ def smtp_commands(
     """Draw commands that a client can send.
 
     Args:
-        *kinds: Their classes, or none for all of them.
+        *kinds: Their classes, or none for all of them: also Ehlo and Helo, which are
+            for SMTP only, and Lhlo, which is for LMTP only.
         offered: Keywords of the extensions whose parameters may be used, as in
             `Connection.extensions`.
 
@@ -156,26 +162,41 @@ def _texts(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 def _mail(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
-    size = st.none() | st.integers(0, 10**20 - 1) if "SIZE" in offered else st.none()
-    body = st.sampled_from([None, *smtp.Body] if "8BITMIME" in offered else [None])
-    plain = st.builds(
-        smtp.Mail, st.just("") | _addresses(smtputf8=False), size=size, body=body
-    )
+    fields = _mail_fields(offered)
+    plain = st.builds(smtp.Mail, st.just("") | _addresses(smtputf8=False), **fields)
     if "SMTPUTF8" not in offered:
         return plain
     return plain | st.builds(
         smtp.Mail,
         st.just("") | _addresses(smtputf8=True),
-        size=size,
-        body=body,
         smtputf8=st.just(True),
+        **fields,
     )
+
+
+def _mail_fields(offered: Container[str]) -> dict[str, st.SearchStrategy[object]]:
+    fields: dict[str, st.SearchStrategy[object]] = {}
+    if "SIZE" in offered:
+        fields["size"] = st.none() | st.integers(0, 10**20 - 1)
+    bodies: list[smtp.Body | None] = [None]
+    if "8BITMIME" in offered:
+        bodies += [smtp.Body.SEVEN_BIT, smtp.Body.EIGHT_BIT_MIME]
+    if "BINARYMIME" in offered:
+        bodies.append(smtp.Body.BINARYMIME)
+    fields["body"] = st.sampled_from(bodies)
+    if "DSN" in offered:
+        fields["ret"] = st.sampled_from([None, *smtp.Ret])
+        fields["envid"] = st.none() | st.text(_OCTET, min_size=1, max_size=20)
+    return fields
 
 
 def _rcpt(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
     recipient = _addresses(smtputf8="SMTPUTF8" in offered)
+    fields: dict[str, st.SearchStrategy[object]] = {}
+    if "DSN" in offered:
+        fields = {"notify": _NOTIFY, "orcpt": _ORCPT}
     return st.builds(
-        smtp.Rcpt, recipient | st.sampled_from(["Postmaster", "postmaster"])
+        smtp.Rcpt, recipient | st.sampled_from(["Postmaster", "postmaster"]), **fields
     )
 
 
@@ -197,6 +218,19 @@ def _always(
     return lambda offered: strategy
 
 
+_NOTIFY: Final = st.sampled_from([(), (smtp.Notify.NEVER,)]) | st.lists(
+    st.sampled_from([smtp.Notify.SUCCESS, smtp.Notify.FAILURE, smtp.Notify.DELAY]),
+    min_size=1,
+    unique=True,
+).map(tuple)
+_ORCPT: Final = st.one_of(
+    st.none(),
+    st.tuples(
+        st.sampled_from(["rfc822", "x400"]), st.text(_OCTET, min_size=1, max_size=20)
+    ),
+    st.tuples(st.just("utf-8"), st.text(_PRINTABLE | _BEYOND, min_size=1, max_size=20)),
+)
+_CHUNK_SIZE: Final = st.integers(0, 10**18)
 _MECHANISMS: Final = st.text(
     st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), min_size=1, max_size=20
 )
@@ -207,9 +241,13 @@ _COMMANDS: Final[
 ] = {
     smtp.Ehlo: _always(st.builds(smtp.Ehlo, domains() | address_literals())),
     smtp.Helo: _always(st.builds(smtp.Helo, domains() | address_literals())),
+    smtp.Lhlo: _always(st.builds(smtp.Lhlo, domains() | address_literals())),
     smtp.Mail: _mail,
     smtp.Rcpt: _rcpt,
     smtp.Data: _always(st.just(smtp.Data())),
+    smtp.Bdat: _always(st.builds(smtp.Bdat, _CHUNK_SIZE)),
+    smtp.BdatLast: _always(st.builds(smtp.BdatLast, _CHUNK_SIZE)),
+    smtp.EndOfChunk: _always(st.just(smtp.EndOfChunk())),
     smtp.EndOfMessage: _always(st.just(smtp.EndOfMessage())),
     smtp.Rset: _always(st.just(smtp.Rset())),
     smtp.Vrfy: _of_string(smtp.Vrfy),
@@ -223,5 +261,8 @@ _COMMANDS: Final[
     ),
     smtp.AuthResponse: _always(
         st.builds(smtp.AuthResponse, st.none() | st.binary(max_size=40))
+    ),
+    smtp.Etrn: _always(
+        st.builds(smtp.Etrn, st.text(_VISIBLE, min_size=1, max_size=20))
     ),
 }

@@ -1,6 +1,8 @@
 """The extensions that the library knows, a file a family."""
 
-from ._content import EightBitMime, Size, SmtpUtf8
+from ._bounds import Limits
+from ._content import BinaryMime, Chunking, EightBitMime, Size, SmtpUtf8
+from ._delivery import Dsn, Etrn
 from ._extension import Extension, Extensions, Parameter, Unknown, Verb
 from ._session import Auth, EnhancedStatusCodes, Help, Pipelining, StartTls
 
@@ -15,6 +17,11 @@ __all__ = [
     "EightBitMime",
     "SmtpUtf8",
     "EnhancedStatusCodes",
+    "Chunking",
+    "BinaryMime",
+    "Dsn",
+    "Etrn",
+    "Limits",
     "Help",
     "StartTls",
     "Auth",
@@ -35,10 +42,14 @@ def usual(*, size: int | None = 50_000_000) -> tuple[Extension, ...]:
         EightBitMime(),
         SmtpUtf8(),
         EnhancedStatusCodes(),
+        Chunking(),
+        BinaryMime(),
+        Dsn(),
+        Limits(),
         Help(),
     )
 
 
 def known() -> tuple[Extension, ...]:
     """Return all extensions that a client can make use of."""
-    return (*usual(), StartTls(), Auth())
+    return (*usual(), Etrn(), StartTls(), Auth())

@@ -1,7 +1,7 @@
-"""Extensions about the content of a message: SIZE, 8BITMIME, SMTPUTF8."""
+"""Extensions about the content: SIZE, 8BITMIME, SMTPUTF8, CHUNKING, BINARYMIME."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ..._abnf import number, upper
 from .._commands import Body
@@ -28,6 +28,9 @@ def _read_nothing(value: str | None) -> bool:
 
 def _write_nothing(_: bool) -> None:
     return None
+
+
+_BODY: Final = {"BODY": Parameter(_read_body, "body", _write_body)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class EightBitMime(Extension):
     """8BITMIME: content may hold octets above 127.  RFC 6152."""
 
     keyword = "8BITMIME"
-    mail: ClassVar = {"BODY": Parameter(_read_body, "body", _write_body)}
+    mail: ClassVar = _BODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,22 @@ class SmtpUtf8(Extension):
     keyword = "SMTPUTF8"
     mail: ClassVar = {"SMTPUTF8": Parameter(_read_nothing, "smtputf8", _write_nothing)}
     mail_octets: ClassVar[int] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking(Extension):
+    """CHUNKING: content can be sent with BDAT.  RFC 3030."""
+
+    keyword = "CHUNKING"
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryMime(Extension):
+    """BINARYMIME: content may hold any octets, in lines or not.  RFC 3030 section 3.
+
+    It is offered with CHUNKING only.
+    """
+
+    keyword = "BINARYMIME"
+    mail: ClassVar = _BODY
+    mail_octets: ClassVar[int] = 16

@@ -1,0 +1,47 @@
+"""What a kind of service asks of its clients beyond the protocol, by name."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ._commands import Mail, Rcpt
+from ._defaults import UNAUTHENTICATED, UNQUALIFIED_RECIPIENT, UNQUALIFIED_SENDER
+from ._grammar import domain_of
+from ._replies import Command, Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a server asks of its clients.
+
+    Attributes:
+        authenticated: MAIL only after AUTH, else 530 5.7.0.  RFC 6409 section 4.3.
+        qualified: The domains of an envelope are fully qualified, else 554 with 5.1.8
+            for a sender and 5.1.2 for a recipient.  RFC 6409 section 4.2.
+    """
+
+    authenticated: bool = False
+    qualified: bool = False
+
+    def refusal(self, command: Command, *, authenticated: bool) -> Reply | None:
+        """Return the reply to a command that the profile forbids, else None."""
+        match command:
+            case Mail() if self.authenticated and not authenticated:
+                return UNAUTHENTICATED
+            case Mail(sender=sender) if self.qualified and not _is_qualified(sender):
+                return UNQUALIFIED_SENDER
+            case Rcpt(recipient=path) if self.qualified and not _is_qualified(path):
+                return UNQUALIFIED_RECIPIENT
+        return None
+
+
+def _is_qualified(path: str) -> bool:
+    """Whether the domain has several labels; "" and postmaster have none to ask for."""
+    domain = domain_of(path)
+    return not domain or "." in domain or domain.startswith("[")
+
+
+RELAY: Final = Profile()
+"""A server that takes mail for its domains, as on port 25: nothing more is asked."""
+
+SUBMISSION: Final = Profile(authenticated=True, qualified=True)
+"""A server that takes the first step of a message, as on port 587.  RFC 6409."""
