@@ -14,6 +14,8 @@ from smtp_pop_core import Stopping
 
 _CHUNK: Final = 65_536  # octets of one read
 _LINGER: Final = 2.0  # seconds that a peer has to take our last words
+_BACKLOG: Final = 512
+_PATIENCE: Final = 1.0  # seconds to find out whether a Unix socket has a server
 _ATTEMPTS: Final = 20  # to find a port that is free on all addresses of a name
 _PASSIVE: Final = socket.AI_PASSIVE
 _End: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]  # of which family, where
@@ -175,17 +177,59 @@ class Stream:
             selector.select(left)
 
 
+def connect(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to a port of a host, or to a Unix socket if host holds a "/".
+
+    Raises:
+        OSError: There is no connection to be had.
+    """
+    if "/" not in host:
+        return socket.create_connection((host, port), timeout)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(host)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _listen_locally(path: str) -> socket.socket:
+    """Listen on a Unix socket; one whose server has gone is put aside.
+
+    Raises:
+        OSError: It cannot be had, because a server listens there for one.
+    """
+    if os.path.exists(path):
+        try:
+            connect(path, 0, _PATIENCE).close()
+        except ConnectionRefusedError:
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def listen(host: str, port: int) -> list[socket.socket]:
     """Listen on every address of a name, on the same port of each.
 
     Args:
-        host: A name or an address; "" is every address of this host.
+        host: A name or an address; "" is every address of this host; what holds a "/"
+            is the path of a Unix socket.
         port: The port, or 0 for any that is free.
 
     Raises:
         OSError: An address cannot be had.  Of a name with several addresses, those that
             this host does not have are left out.
     """
+    if "/" in host:
+        return [_listen_locally(host)]
     found = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE
     )
@@ -208,7 +252,7 @@ def _listen(ends: Iterable[_End], port: int) -> list[socket.socket]:
         for family, (address, _, *rest) in ends:
             try:
                 sock = socket.create_server(
-                    (address, port, *rest), family=family, backlog=512
+                    (address, port, *rest), family=family, backlog=_BACKLOG
                 )
             except OSError as error:
                 if error.errno not in _NO_SUCH_ADDRESS:

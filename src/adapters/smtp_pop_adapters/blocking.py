@@ -32,7 +32,7 @@ from smtp_pop_core import (
     smtp,
 )
 
-from ._sockets import Stop, Stream, end_of, listen, own_address
+from ._sockets import Stop, Stream, connect, end_of, listen, own_address
 
 __all__ = ["connect_smtp", "serve_smtp", "SmtpClient", "Server", "Driver", "Stream"]
 
@@ -131,18 +131,32 @@ class SmtpClient:
         sender: str | smtp.Mail,
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt,
         content: Sendable,
+        *,
+        chunking: bool = False,
     ) -> smtp.MailResult:
         """Send one message: see `smtp.send_mail`."""
-        return self.run(smtp.send_mail(self.connection, sender, recipients, content))
+        conn = self.connection
+        return self.run(
+            smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
+        )
 
     def send_message(
         self,
         message: EmailMessage,
         sender: str | smtp.Mail | None = None,
-        recipients: Iterable[str | smtp.Rcpt] | None = None,
+        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
+        *,
+        chunking: bool = False,
     ) -> smtp.MailResult:
         """Send an EmailMessage: see `smtp.send_message`."""
-        return self.run(smtp.send_message(self.connection, message, sender, recipients))
+        conn = self.connection
+        return self.run(
+            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
+        )
+
+    def etrn(self, node: str) -> smtp.Reply:
+        """Ask for the messages that wait for a host: see `smtp.etrn`."""
+        return self.run(smtp.etrn(self.connection, node))
 
     def verify(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
         """Ask whether a user or mailbox exists: see `smtp.verify`."""
@@ -199,18 +213,20 @@ def connect_smtp(
     domain: str | None = None,
     limits: Limits | None = None,
     extensions: Iterable[smtp.Extension] | None = None,
+    lmtp: bool = False,
     trace: Callable[[str], None] | None = None,
     timeout: float = 30,
 ) -> SmtpClient:
     """Connect to an SMTP server, hear its greeting and say EHLO.
 
     Args:
-        host: Its name or address.
-        port: Its port.
+        host: Its name or address; or the path of a Unix socket, which holds a "/".
+        port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
         domain: Our own name for EHLO.  None: the host's, or its address.
         limits: Every bound, deadlines included.
         extensions: What can be used if the server offers it.  None: all that is known.
+        lmtp: Whether the server speaks LMTP.  RFC 2033.
         trace: Called with each line of the dialogue, secrets replaced.
         timeout: Seconds to wait for the connection itself.
 
@@ -222,7 +238,7 @@ def connect_smtp(
         TimeoutError: It was too slow.
     """
     if sock is None:
-        sock = socket.create_connection((host, port), timeout)
+        sock = connect(host, port, timeout)
     stream = Stream(sock)
     try:
         conn = smtp.Connection(
@@ -230,6 +246,7 @@ def connect_smtp(
             domain=domain or smtp.own_domain(socket.gethostname(), own_address(sock)),
             limits=limits or Limits(),
             extensions=extensions,
+            lmtp=lmtp,
             trace=trace,
         )
         client = SmtpClient(stream, conn)
@@ -353,6 +370,8 @@ def serve_smtp(
     limits: Limits | None = None,
     extensions: Iterable[smtp.Extension] | None = None,
     tolerances: smtp.Tolerances = _TOLERANCES,
+    profile: smtp.Profile = smtp.RELAY,
+    lmtp: bool = False,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
     trace: Callable[[str], None] | None = None,
@@ -362,13 +381,16 @@ def serve_smtp(
     Args:
         application: Called with a Peer for each session: a class derived from
             `smtp.Application`, or any callable that returns an instance.
-        host: What to listen on; every address of the name, "" for all there are.
+        host: What to listen on; every address of the name, "" for all there are; or the
+            path of a Unix socket, which holds a "/".
         port: The port, or 0 for any that is free.
         sock: A listening socket in place of host and port.  The server closes it.
         domain: Our own name.  None: the host's, or its address.
         limits: Every bound, deadlines included.
         extensions: What is offered.  None: `smtp.usual()`.
         tolerances: What is borne beyond the standard.
+        profile: What is asked of clients beyond the protocol, as `smtp.SUBMISSION`.
+        lmtp: Whether it is LMTP.  RFC 2033.
         sessions: How many sessions are served at once; further ones wait.
         report: Called with the mistakes of the application.  None: they are logged.
         trace: Called with each line of each dialogue, secrets replaced.
@@ -387,6 +409,8 @@ def serve_smtp(
             limits=bounds,
             extensions=offered,
             tolerances=tolerances,
+            profile=profile,
+            lmtp=lmtp,
             trace=trace,
         )
 

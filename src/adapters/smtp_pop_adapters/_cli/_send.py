@@ -19,14 +19,19 @@ _BLOCK: Final = 262_144  # octets that are looked at in one go
 
 
 @click.command()
-@click.option("--host", required=True, metavar="H", help="The server.")
+@click.option(
+    "--host",
+    required=True,
+    metavar="H",
+    help="The server; the path of a Unix socket serves as well.",
+)
 @click.option(
     "--port",
-    required=True,
     type=click.IntRange(1, 65_535),
     metavar="P",
     help="Its port.",
 )
+@click.option("--lmtp", is_flag=True, help="Speak LMTP.")
 @click.option(
     "--from",
     "sender",
@@ -51,7 +56,8 @@ _BLOCK: Final = 262_144  # octets that are looked at in one go
 def send(
     *,
     host: str,
-    port: int,
+    port: int | None,
+    lmtp: bool,
     sender: str,
     recipients: tuple[str, ...],
     trace: bool,
@@ -63,11 +69,14 @@ def send(
     recipient: "ADDRESS CODE TEXT".  The exit code is 0 if the message was accepted for
     all of them.
     """
+    if port is None and "/" not in host:
+        raise click.UsageError("Missing option '--port'.")
+    port = port or 0
     mail, rcpts = _envelope(sender, recipients)
     host = host.removeprefix("[").removesuffix("]")
     with _sendable(file) as (content, size), ExitStack() as stack:
         try:
-            client = connect_smtp(host, port, trace=_show if trace else None)
+            client = connect_smtp(host, port, lmtp=lmtp, trace=_show if trace else None)
             stack.enter_context(client)
             with progress(0 if trace else size) as update:
                 result = client.send_mail(mail, rcpts, Watched(content, update))

@@ -4,14 +4,14 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from smtp_pop_core import Limits
 
-from ..blocking import serve_smtp
+from ..blocking import Server, serve_smtp
 from ..maildir import user_folder
 from ..maildir_application import MaildirUsers
 from ._values import Endpoint, endpoint, reason
@@ -28,10 +28,19 @@ from ._values import Endpoint, endpoint, reason
 )
 @click.option(
     "--smtp",
-    "address",
+    "addresses",
+    multiple=True,
     type=Endpoint(),
     metavar="HOST:PORT",
     help="Listen for SMTP.  Port 0 takes any free port.",
+)
+@click.option(
+    "--lmtp",
+    "local",
+    multiple=True,
+    type=Endpoint(),
+    metavar="HOST:PORT",
+    help="Listen for LMTP; the path of a Unix socket serves as well.",
 )
 @click.option(
     "--user",
@@ -54,39 +63,53 @@ from ._values import Endpoint, endpoint, reason
 def serve(
     *,
     root: Path,
-    address: tuple[str, int] | None,
+    addresses: tuple[tuple[str, int], ...],
+    local: tuple[tuple[str, int], ...],
     users: tuple[str, ...],
     catch_all: bool,
     max_size: int,
 ) -> None:
     """Take mail and store it in Maildirs, until SIGTERM or SIGINT.
 
-    Prints "listening smtp HOST:PORT" when it is ready.  Mail for postmaster is always
-    taken, into DIR/postmaster.
+    Prints "listening smtp HOST:PORT" when it is ready, a line for each listener.  Mail
+    for postmaster is always taken, into DIR/postmaster.
     """
-    if address is None:
-        raise click.UsageError("Nothing to listen on: give --smtp HOST:PORT.")
+    listeners = [*(("smtp", each) for each in addresses)]
+    listeners += [("lmtp", each) for each in local]
+    if not listeners:
+        raise click.UsageError("Nothing to listen on: give --smtp or --lmtp HOST:PORT.")
     mailboxes = _mailboxes(root, users, catch_all=catch_all)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(f"{root}: {reason(error)}") from error
-    with _signals() as wait_for_signal:
-        try:
-            server = serve_smtp(mailboxes, *address, limits=Limits(content=max_size))
-        except OSError as error:
-            where = endpoint(*address)
-            raise click.ClickException(f"{where}: {reason(error)}") from error
-        with server:
-            for each in server.addresses:
-                click.echo(f"listening smtp {endpoint(*each)}")
-                if users:
-                    click.echo(
-                        f"warning: nobody can log in on smtp {endpoint(*each)}",
-                        err=True,
-                    )
-            wait_for_signal()
+    with _signals() as wait_for_signal, ExitStack() as stack:
+        servers = []
+        for name, address in listeners:
+            try:
+                server = serve_smtp(
+                    mailboxes,
+                    *address,
+                    limits=Limits(content=max_size),
+                    lmtp=name == "lmtp",
+                )
+            except OSError as error:
+                where = endpoint(*address)
+                raise click.ClickException(f"{where}: {reason(error)}") from error
+            servers.append((name, stack.enter_context(server)))
+        for name, server in servers:
+            _announce(name, server, login=bool(users))
+        wait_for_signal()
+
+
+def _announce(name: str, server: Server, *, login: bool) -> None:
+    """Say where a server listens, and whether those who want to can log in."""
+    for each in server.addresses:
+        click.echo(f"listening {name} {endpoint(*each)}")
+        if login and name == "smtp":
+            where = endpoint(*each)
+            click.echo(f"warning: nobody can log in on {name} {where}", err=True)
 
 
 def _mailboxes(root: Path, users: tuple[str, ...], *, catch_all: bool) -> MaildirUsers:

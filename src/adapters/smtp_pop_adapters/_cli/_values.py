@@ -4,7 +4,7 @@ import click
 
 
 class Endpoint(click.ParamType[tuple[str, int]]):
-    """HOST:PORT; an IPv6 address stands in brackets."""
+    """HOST:PORT, an IPv6 address in brackets; or the path of a Unix socket."""
 
     name = "host:port"
 
@@ -15,6 +15,8 @@ class Endpoint(click.ParamType[tuple[str, int]]):
         ctx: click.Context | None,
     ) -> tuple[str, int]:
         """Read it."""
+        if "/" in value:
+            return value, 0
         host, colon, port = value.rpartition(":")
         if not colon or not _is_port(port):
             self.fail(f"{value!r} is not HOST:PORT", param, ctx)
@@ -31,7 +33,9 @@ def _is_port(text: str) -> bool:
 
 
 def endpoint(host: str, port: int) -> str:
-    """Write HOST:PORT."""
+    """Write HOST:PORT, or the path of a Unix socket."""
+    if "/" in host:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
