@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
@@ -15,17 +16,19 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(command: Sequence[str], port: int) -> Iterator[None]:
     """Run a server until it listens, and end it by its pid in the end."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as it:
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=said) as it,
+    ):
         try:
-            for _ in range(200):
+            for _ in range(600):
                 with contextlib.suppress(OSError):
                     socket.create_connection(("127.0.0.1", port)).close()
                     break
-                assert it.poll() is None, it.communicate()[0]
+                said.seek(0)
+                assert it.poll() is None, said.read()
                 time.sleep(0.05)
             yield
         finally:
             it.terminate()
-            it.communicate()
+            it.wait(30)

@@ -11,7 +11,9 @@ import pytest
 
 PACKAGES = {
     "curl": "curl",
+    "dovecot": "dovecot-lmtpd",
     "msmtp": "msmtp",
+    "postfix": "postfix",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
     "swaks": "swaks",

@@ -129,6 +129,39 @@ def test_smtp_source_sends_to_us(
     assert len(store.taken) == 100
 
 
+@pytest.fixture
+def lmtp_server(store: type[Store]) -> Iterator[Server]:
+    mistakes: list[Exception] = []
+    with serve_smtp(store, "127.0.0.1", lmtp=True, report=mistakes.append) as server:
+        yield server
+    assert mistakes == []
+
+
+def test_swaks_sends_to_us_by_lmtp(
+    programs: dict[str, str], lmtp_server: Server, store: type[Store]
+) -> None:
+    host, port = lmtp_server.addresses[0]
+    said = run(
+        *(programs["swaks"], "--protocol", "LMTP", "--server", f"{host}:{port}"),
+        *("--helo", "client.example", "--from", "a@example.com"),
+        *("--to", "b@example.com,nobody@example.com,c@example.com"),
+    )
+    assert said.count("250 2.0.0 Message accepted") == 2
+    [(envelope, _)] = store.taken
+    assert envelope.recipients == ("b@example.com", "c@example.com")
+
+
+def test_smtp_source_sends_to_us_by_lmtp(
+    programs: dict[str, str], lmtp_server: Server, store: type[Store]
+) -> None:
+    host, port = lmtp_server.addresses[0]
+    run(
+        *(programs["smtp-source"], "-L", "-m", 100, "-r", 3, "-M", "client.example"),
+        *("-f", "a@example.com", "-t", "b@example.com", f"{host}:{port}"),
+    )
+    assert len(store.taken) == 100
+
+
 @pytest.mark.parametrize(
     "options",
     [(), ("-p",), ("-e",), ("-8",), ("-a",)],
