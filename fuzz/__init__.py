@@ -1,0 +1,1 @@
+"""Fuzz targets: each module with a function `one_input` is one; `run.py` runs them."""
