@@ -23,6 +23,10 @@ WAYS: Final[dict[State, tuple[tuple[smtp.Command, int], ...]]] = {
     State.MAIL: _MAIL,
     State.RCPT: _RCPT,
     State.DATA: (*_RCPT, (smtp.Data(), 354)),
+    State.BDAT: (*_RCPT, (smtp.Bdat(0), 0), (smtp.EndOfChunk(), 250)),
+    State.CHUNK: (*_RCPT, (smtp.Bdat(1), 0)),
+    State.LAST: (*_RCPT, (smtp.BdatLast(1), 0)),
+    State.FAILED: (*_RCPT, (smtp.Bdat(0), 0), (smtp.EndOfChunk(), 452)),
     State.AUTH: (*_READY, (smtp.Auth("LOGIN"), 334)),
     State.TLS: (*_READY, (smtp.StartTls(), 220)),
     State.CLOSED: ((smtp.Connect(), 421),),
@@ -93,13 +97,16 @@ def codes(replies: Iterable[Reply]) -> list[int]:
 def talk(
     client: Connection, server: Connection, command: smtp.Command, code: int
 ) -> None:
-    """Let the client say a command and the server answer it."""
-    if not isinstance(command, smtp.Connect):
-        server.receive_data(client.send(command))
-    [*_, received] = drain(server)
+    """Let the client say a command and the server answer it, unless by 0."""
+    wire = b"" if isinstance(command, smtp.Connect) else client.send(command)
+    if wire:
+        server.receive_data(wire)
+    drain(server)
+    if not code:
+        return
     reply = Reply(code)
-    if isinstance(received, smtp.Ehlo):
-        reply = server.default_reply(received)
+    if isinstance(server.unanswered[-1], smtp.Ehlo):
+        reply = server.default_reply(server.unanswered[-1])
     client.receive_data(server.send(reply))
     drain(client)
 

@@ -26,14 +26,14 @@ LAYERS: Final[Mapping[float, str]] = {
     1: "_abnf _base64 _lines _events _flow _transcript sasl/** proxy/**",
     2: "_dots smtp/_grammar pop3/_grammar trace/**",
     3: "_source smtp/_replies smtp/_tolerances pop3/_responses",
-    4: "smtp/_commands pop3/_commands",
+    4: "smtp/_commands smtp/_status pop3/_commands",
     5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state",
     5.5: "smtp/_extensions/_extension",
-    6: "smtp/_extensions/* smtp/_inbound pop3/_capabilities",
+    6: "smtp/_extensions/* smtp/_inbound smtp/_profile pop3/_capabilities",
     6.5: "smtp/_extensions/",
     7: "smtp/_codec smtp/_reply_codec smtp/_events pop3/_codec pop3/_events",
     8: "smtp/_connection pop3/_connection",
-    9: "smtp/_application smtp/_results smtp/_message smtp/_exchange "
+    9: "smtp/_application smtp/_results smtp/_message smtp/_exchange smtp/_needs "
     "pop3/_application pop3/_results pop3/_plan",
     10: "smtp/_client smtp/_send smtp/_server pop3/_client pop3/_server",
     11: "/ smtp/ pop3/",

@@ -52,7 +52,7 @@ def test_content_is_counted_until_something_else_is_said() -> None:
     shown: list[str] = []
     transcript = Transcript(shown.append)
     for block in (b"one\r\n", b"", b"two"):
-        transcript.content("C", block)
+        transcript.content("C", block, len(block))
     assert shown == []
     transcript.lines("S", b"250 OK")
     transcript.lines("C", b"QUIT")
@@ -63,7 +63,7 @@ def test_content_is_shown_if_it_is_wanted() -> None:
     shown: list[str] = []
     transcript = Transcript(shown.append, content=True)
     for block in (b"one\r\n\r\ntwo\r\n", b"", b"three\x1b"):
-        transcript.content("S", block)
+        transcript.content("S", block, len(block))
     transcript.end_content()
     transcript.end_content()
     assert shown == [

@@ -537,6 +537,17 @@ def test_every_address_has_a_line(root: Path) -> None:
     ]
 
 
+def test_lmtp_is_served_beside_smtp(root: Path, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    listeners = ("--smtp", "127.0.0.1:0", "--lmtp", "127.0.0.1:0", "--lmtp", path)
+    smtp_line, lmtp_line, last = serve_here(
+        "--maildir", str(root), *listeners
+    ).splitlines()
+    assert re.fullmatch(r"listening smtp 127\.0\.0\.1:[0-9]+", smtp_line)
+    assert re.fullmatch(r"listening lmtp 127\.0\.0\.1:[0-9]+", lmtp_line)
+    assert last == f"listening lmtp {path}"
+
+
 def test_nobody_can_log_in_and_that_is_said(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

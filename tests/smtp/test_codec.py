@@ -53,7 +53,7 @@ def offered_in(case: dict[str, Any]) -> list[Extension]:
 
 
 def codec_with(*extensions: Extension, space_after_colon: bool = False) -> Codec:
-    codec = Codec(extensions, Limits(), space_after_colon=space_after_colon)
+    codec = Codec(extensions, Limits(), space_after_colon=space_after_colon, lmtp=False)
     codec.offer(Extensions({each.keyword: each for each in extensions}))
     return codec
 
@@ -354,9 +354,10 @@ PADS = [
     (b"NOOP ", b"", 512),
     (b"FROB ", b"", 512),
     (b"EHLO ", b"", 512),
-    (b"RCPT TO:<", b"@b>", 512),
+    (b"RCPT TO:<", b"@b>", 512 + 507 + 29),  # RFC 3885 section 3.1
     (b"VRFY ", b"", 512),
-    (b"MAIL FROM:<", b"@b>", 512 + 26 + 10),  # RFC 1870 section 3, RFC 6531 3.1
+    # RFC 1870 section 3, RFC 6531 section 3.1, RFC 3030 section 3, RFC 3885
+    (b"MAIL FROM:<", b"@b>", 512 + 26 + 10 + 16 + 107 + 9),
     (b"AUTH PLAIN ", b"", 12_288),  # RFC 4954 section 4
 ]
 

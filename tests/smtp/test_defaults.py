@@ -81,5 +81,6 @@ def test_ehlo_is_answered_with_what_holds_now() -> None:
     [ehlo] = feed(server, b"EHLO a.example\r\n")
     assert server.default_reply(ehlo).lines == (
         *("mx.example", "PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8"),
-        *("ENHANCEDSTATUSCODES", "HELP", "STARTTLS", "AUTH LOGIN"),
+        *("ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME", "DSN"),
+        *("LIMITS RCPTMAX=1000", "HELP", "STARTTLS", "AUTH LOGIN"),
     )

@@ -277,7 +277,8 @@ def test_it_says_itself_when_it_holds(tls: bool, offered: bool) -> None:
 def test_usual_extensions_have_no_set_up() -> None:
     keywords = [each.keyword for each in smtp.usual(size=5)]
     assert keywords == [
-        *("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "HELP")
+        *("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
+        *("CHUNKING", "BINARYMIME", "DSN", "LIMITS", "HELP"),
     ]
     assert {"STARTTLS", "AUTH", *keywords} <= {each.keyword for each in smtp.known()}
 

@@ -101,7 +101,7 @@ def test_parameters_are_sent_as_given() -> None:
     [
         smtp.Mail("a@example.com", size=1),
         smtp.Mail("a@example.com", body=smtp.Body.SEVEN_BIT),
-        smtp.Mail("a@example.com", extra=(("RET", "HDRS"),)),
+        smtp.Mail("a@example.com", extra=(("X-RET", "HDRS"),)),
     ],
 )
 def test_a_parameter_of_mail_must_be_offered(
@@ -116,7 +116,7 @@ def test_a_parameter_of_mail_must_be_offered(
 @pytest.mark.parametrize("offers", [[], ["PIPELINING"]])
 def test_a_parameter_of_rcpt_must_be_offered(offers: list[str]) -> None:
     conn = opened(*offers)
-    recipient = smtp.Rcpt("b@example.com", extra=(("NOTIFY", "NEVER"),))
+    recipient = smtp.Rcpt("b@example.com", extra=(("X-NOTIFY", "NEVER"),))
     with pytest.raises(LocalProtocolError, match="no extension that was offered"):
         send(conn, Expect(MAIL), OK, recipients=[recipient])
     assert conn.state is State.MAIL
@@ -125,6 +125,6 @@ def test_a_parameter_of_rcpt_must_be_offered(offers: list[str]) -> None:
 
 def test_a_refusal_comes_before_a_parameter_that_was_not_offered() -> None:
     conn = opened("PIPELINING")
-    recipient = smtp.Rcpt("b@example.com", extra=(("NOTIFY", "NEVER"),))
+    recipient = smtp.Rcpt("b@example.com", extra=(("X-NOTIFY", "NEVER"),))
     result = send(conn, Expect(MAIL), Say(b"421 bye\r\n"), recipients=[recipient])
     assert result.outcome is Outcome.REFUSED

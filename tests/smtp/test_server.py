@@ -1,5 +1,7 @@
 """Serving: what the application is asked, and what the client is told."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from cutting import every_cut
@@ -22,7 +24,9 @@ from smtp_pop_core.smtp import Ending, Reply
 NO_STORE = Expect(b"550 5.3.2 This server does not take messages\r\n")
 EHLO_REPLY = (
     b"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n"
-    b"250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"
+    b"250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
+    b"250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-LIMITS RCPTMAX=1000\r\n"
+    b"250 HELP\r\n"
 )
 
 
@@ -152,7 +156,9 @@ def test_the_methods_of_an_application_have_defaults() -> None:
         def rcpt(self, command: smtp.Rcpt) -> Reply | None:
             return super().rcpt(command)
 
-        def message(self, envelope: smtp.Envelope, content: Blocks) -> Reply | None:
+        def message(
+            self, envelope: smtp.Envelope, content: Blocks
+        ) -> Reply | Sequence[Reply] | None:
             return super().message(envelope, content)
 
         def verify(self, command: smtp.Vrfy) -> Reply | None:
@@ -173,7 +179,7 @@ def test_the_methods_of_an_application_have_defaults() -> None:
 
         async def message(
             self, envelope: smtp.Envelope, content: AsyncBlocks
-        ) -> Reply | None:
+        ) -> Reply | Sequence[Reply] | None:
             return await super().message(envelope, content)
 
         async def verify(self, command: smtp.Vrfy) -> Reply | None:

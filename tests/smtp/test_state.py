@@ -7,7 +7,7 @@ from smtp_pop_core._errors import OutOfOrder, ParseError
 from smtp_pop_core.smtp import TRANSITIONS, State
 from smtp_pop_core.smtp._state import NotOffered, Session
 
-ALL = frozenset({"PIPELINING", "STARTTLS", "AUTH"})
+ALL = frozenset({"PIPELINING", "CHUNKING", "ETRN", "STARTTLS", "AUTH"})
 
 CONNECT = smtp.Connect()
 EHLO = smtp.Ehlo("me.example")
@@ -22,6 +22,11 @@ EXPN = smtp.Expn("x")
 HELP = smtp.Help()
 NOOP = smtp.Noop()
 QUIT = smtp.Quit()
+LHLO = smtp.Lhlo("me.example")
+ETRN = smtp.Etrn("host.example")
+BDAT = smtp.Bdat(0)
+LAST = smtp.BdatLast(0)
+END_OF_CHUNK = smtp.EndOfChunk()
 STARTTLS = smtp.StartTls()
 AUTH = smtp.Auth("PLAIN")
 RESPONSE = smtp.AuthResponse(b"x")
@@ -29,20 +34,26 @@ BAD = smtp.BadCommand(b"FROB", smtp.Reply(500))
 
 COMMANDS: list[smtp.Command] = [
     *(CONNECT, EHLO, HELO, MAIL, RCPT, DATA, END, RSET, VRFY, EXPN, HELP, NOOP, QUIT),
-    *(STARTTLS, AUTH, RESPONSE),
+    *(LHLO, ETRN, BDAT, LAST, END_OF_CHUNK, STARTTLS, AUTH, RESPONSE),
 ]
 
-ANYTIME: set[smtp.Command] = {EHLO, HELO, RSET, VRFY, EXPN, HELP, NOOP, QUIT}
+CONTENT = (State.DATA, State.CHUNK, State.LAST)
+ANYTIME: set[smtp.Command] = {EHLO, HELO, LHLO, RSET, VRFY, EXPN, HELP, NOOP, QUIT}
 
 # RFC 5321 section 4.1.4; STARTTLS and AUTH need EHLO, and no open transaction.
 ALLOWED: dict[State, set[smtp.Command]] = {
     State.CONNECTING: {CONNECT},
     State.REFUSED: {QUIT},  # section 3.1
     State.GREETED: ANYTIME,
-    State.READY: ANYTIME | {MAIL, STARTTLS, AUTH},
+    State.READY: ANYTIME | {MAIL, ETRN, STARTTLS, AUTH},
     State.MAIL: ANYTIME | {RCPT},
-    State.RCPT: ANYTIME | {RCPT, DATA},
+    State.RCPT: ANYTIME | {RCPT, DATA, BDAT, LAST},
     State.DATA: {END},
+    # RFC 3030 section 2
+    State.BDAT: ANYTIME | {BDAT, LAST},
+    State.CHUNK: {END_OF_CHUNK},
+    State.LAST: {END},
+    State.FAILED: {RSET, EHLO, HELO, LHLO, NOOP, QUIT},
     State.AUTH: {RESPONSE},
     State.TLS: set(),
     State.CLOSED: set(),
@@ -231,7 +242,7 @@ def test_what_the_standard_allows_may_come_and_nothing_else(
 def test_a_bad_command_can_come_in_every_state(state: State) -> None:
     session = session_in(state)
     session.command(BAD)
-    assert [command for command, _ in session.unanswered] == [BAD]
+    assert [command for command, *_ in session.unanswered] == [BAD]
 
 
 @pytest.mark.parametrize(("state", "command", "code", "expected"), CELLS)
@@ -350,13 +361,18 @@ def test_nothing_is_sent_before_the_greeting() -> None:
 def test_421_closes_in_every_state_unasked(state: State) -> None:
     session = session_in(state)
     asked = session.reply(smtp.Reply(421))
-    assert asked == (END if state is State.DATA else None)
+    assert asked == (END if state in CONTENT else None)
     assert session.state is session.ahead is State.CLOSED
 
 
 @pytest.mark.parametrize(
     ("state", "command"),
-    [(state, command) for state in State for command in (*ALLOWED[state], BAD)],
+    [
+        (state, command)
+        for state in State
+        for command in (*ALLOWED[state], BAD)
+        if command not in (BDAT, LAST)  # they have no reply
+    ],
 )
 def test_421_closes_in_every_state_as_an_answer(
     state: State, command: smtp.Command
@@ -367,7 +383,7 @@ def test_421_closes_in_every_state_as_an_answer(
     assert session.state is session.ahead is State.CLOSED
 
 
-@pytest.mark.parametrize("state", all_but(State.DATA))
+@pytest.mark.parametrize("state", all_but(*CONTENT))
 @pytest.mark.parametrize("code", [220, 250, 354, 450, 550])
 def test_a_reply_that_nobody_asked_for_is_an_error(state: State, code: int) -> None:
     session = session_in(state)
@@ -535,7 +551,7 @@ def test_a_command_out_of_order_changes_nothing() -> None:
         session.command(smtp.Mail("x@y.example"))
     assert session.mail is MAIL
     assert session.ahead is State.MAIL
-    assert [command for command, _ in session.unanswered] == [MAIL]
+    assert [command for command, *_ in session.unanswered] == [MAIL]
 
 
 def test_the_table_has_a_row_for_each_state() -> None:
