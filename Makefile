@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check interop fuzz clean
+.PHONY: demo test check docs interop fuzz clean
 
 demo: .venv/.demo
 	$(BIN)/python -m smtp_pop_adapters demo
@@ -14,7 +14,7 @@ demo: .venv/.demo
 test: .venv/.dev
 	$(BIN)/python -m pytest -q -m "not interop"
 
-check: .venv/.dev
+check: .venv/.dev docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -23,6 +23,10 @@ check: .venv/.dev
 	$(BIN)/coverage report --include="src/smtp_pop_core/*" --fail-under=100
 	$(BIN)/coverage report --include="src/adapters/*" --fail-under=90
 	.ci/newer-pythons
+
+# The pages come out in build/docs; warnings are errors.
+docs: .venv/.dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 interop: .venv/.dev
 	@if find tests -path "tests/interop/*" -name "test_*.py" | grep -q .; \

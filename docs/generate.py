@@ -1,14 +1,16 @@
-"""Write the parts of the documentation that come from the code.
+"""Write the parts of the documentation that come from the code and from data.
 
-Run it after a change of the table: `python docs/generate.py`.  A test compares.
+Run it after a change of either: `python docs/generate.py`.  A test compares.
 """
 
 import inspect
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from smtp_pop_core import Limits, Timeouts, smtp
 
@@ -22,10 +24,13 @@ def smtp_diagram() -> str:
     for state, row in smtp.TRANSITIONS.items():
         by_target: dict[smtp.State, list[str]] = {}
         for command, cell in row.items():
+            name = command.__name__
+            if isinstance(cell, smtp.State):
+                by_target.setdefault(cell, []).append(name)
+                continue
             for cls, target in cell.items():
                 if target is not None and target is not state:
-                    label = f"{command.__name__} {int(cls)}xx"
-                    by_target.setdefault(target, []).append(label)
+                    by_target.setdefault(target, []).append(f"{name} {int(cls)}xx")
         for target, labels in by_target.items():
             lines.append(f"    {state.name} --> {target.name}: {'<br>'.join(labels)}")
     lines.append("    CLOSED --> [*]")
@@ -34,26 +39,40 @@ def smtp_diagram() -> str:
 
 def smtp_table() -> str:
     """Return the SMTP table as rows: state, command, where each reply leads."""
+    return _rows(smtp.TRANSITIONS)
+
+
+def smtp_extension_rows() -> str:
+    """Return the rows that extensions of the library add for their connection."""
+    rows: dict[smtp.State, dict[type[smtp.Command], smtp.Cell]] = {}
+    for extension in smtp.known():
+        for state, row in extension.rows.items():
+            rows.setdefault(state, {}).update(row)
+    return _rows(rows)
+
+
+def _rows(table: smtp.Table) -> str:
     lines = [
         "| state | command | 2xx | 3xx | 4xx | 5xx |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for state, row in smtp.TRANSITIONS.items():
+    for state, row in table.items():
         for command, cell in row.items():
-            cells = [_cell(state, cell, cls) for cls in smtp.ReplyClass]
-            words = " | ".join([state.name, command.__name__, *cells])
+            words = " | ".join([state.name, command.__name__, *_cells(state, cell)])
             lines.append(f"| {words} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(
-    state: smtp.State,
-    cell: Mapping[smtp.ReplyClass, smtp.State | None],
-    cls: smtp.ReplyClass,
-) -> str:
-    if cls in cell:
-        return (cell[cls] or state).name
-    return "error" if cls < smtp.ReplyClass.TRANSIENT else state.name
+def _cells(state: smtp.State, cell: smtp.Cell) -> Iterable[str]:
+    if isinstance(cell, smtp.State):  # the command has no reply
+        yield f"→ {cell.name}"
+        yield from [""] * (len(smtp.ReplyClass) - 1)
+        return
+    for cls in smtp.ReplyClass:
+        if cls in cell:
+            yield (cell[cls] or state).name
+        else:
+            yield "error" if cls < smtp.ReplyClass.TRANSIENT else state.name
 
 
 def fields_table(kind: type[Limits | Timeouts]) -> str:
@@ -77,11 +96,94 @@ def fields_table(kind: type[Limits | Timeouts]) -> str:
     return "\n".join(rows) + "\n"
 
 
+@cache
+def requirements() -> list[dict[str, Any]]:
+    """Return what the standards require, in the order of the data."""
+    data = tomllib.loads((DOCS / "requirements.toml").read_text("utf-8"))
+    found: list[dict[str, Any]] = data["requirement"]
+    return found
+
+
+def rfc_of(requirement: dict[str, Any]) -> str:
+    """Return the number of the RFC, which the id holds."""
+    return str(requirement["id"]).split("-")[1]
+
+
+def standards_summary() -> str:
+    """Return how many requirements of each RFC have which status."""
+    lines = [
+        f"| RFC | {' | '.join(STATUSES)} |",
+        f"| --- | {' | '.join('---' for _ in STATUSES)} |",
+    ]
+    for rfc, title in RFCS.items():
+        found = [each["status"] for each in requirements() if rfc_of(each) == rfc]
+        counts = " | ".join(str(found.count(status) or "") for status in STATUSES)
+        lines.append(f"| [{rfc}](#rfc-{rfc}) {title} | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+def standards_tables() -> str:
+    """Return a table of requirements for each RFC."""
+    parts = []
+    for rfc, title in RFCS.items():
+        lines = [
+            f"### RFC {rfc}",
+            "",
+            f"{title[0].upper()}{title[1:]}.",
+            "",
+            "| id | section | level | what it asks | what we do | test |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for each in requirements():
+            if rfc_of(each) == rfc:
+                said = each["status"] + (f": {each['note']}" if "note" in each else "")
+                tests = "<br>".join(f"`{_short(test)}`" for test in each["test"])
+                words = [each["id"], each["section"], each["level"], each["text"], said]
+                lines.append(f"| {' | '.join([*map(_plain, words), tests])} |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _short(test: str) -> str:
+    """Leave the folder out: the names of the files tell them apart."""
+    return test.removeprefix("tests/")
+
+
+def _plain(text: str) -> str:
+    """Escape what a cell of a Markdown table takes for something else."""
+    parts = re.split(r"(`[^`]*`)", text)  # code stays as it is
+    parts[::2] = [re.sub(r"([\\<>*_\[\]])", r"\\\1", part) for part in parts[::2]]
+    return "".join(parts).replace("|", "\\|")
+
+
+STATUSES: Final = ("held", "deviation", "application", "untested", "not built")
+
+RFCS: Final = {
+    "5321": "Simple Mail Transfer Protocol",
+    "7504": "the reply codes 521 and 556",
+    "1870": "SIZE",
+    "1985": "ETRN",
+    "2033": "LMTP",
+    "2034": "ENHANCEDSTATUSCODES",
+    "2920": "PIPELINING",
+    "3030": "CHUNKING and BINARYMIME",
+    "3461": "DSN",
+    "3463": "enhanced status codes",
+    "5248": "the registry of enhanced status codes",
+    "6152": "8BITMIME",
+    "6409": "submission",
+    "6531": "SMTPUTF8",
+    "9422": "LIMITS",
+}
+
 PARTS: Final = {
     "SMTP diagram": smtp_diagram,
     "SMTP table": smtp_table,
+    "SMTP rows of extensions": smtp_extension_rows,
     "Limits": lambda: fields_table(Limits),
     "Timeouts": lambda: fields_table(Timeouts),
+    "Standards in numbers": standards_summary,
+    "Standards": standards_tables,
 }
 
 
