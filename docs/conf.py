@@ -32,6 +32,8 @@ html_theme_options = {
     "page_width": "1100px",
     "fixed_sidebar": True,
 }
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_copyright = False
 html_show_sourcelink = False
 

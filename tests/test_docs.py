@@ -1,18 +1,30 @@
 """What the documentation says is true: generated parts are current, examples run."""
 
+import ast
 import importlib.util
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+import smtp_pop_core
+from peers import free_port
+from smtp_pop_adapters import blocking
+from smtp_pop_core import Blocks, smtp, testing
+
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 
 
+@cache
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
     assert spec is not None
@@ -115,3 +127,182 @@ def test_the_driver_of_the_design_page_runs_a_flow() -> None:
         run(smtp.quit(conn), sock)
     assert result.outcome is smtp.Outcome.REFUSED
     assert str(result.reply) == "550 5.3.2 This server does not take messages"
+
+
+# Pages whose blocks are programs
+
+
+def run(blocks: list[str], name: str, **given: object) -> dict[str, Any]:
+    """Run blocks one behind the other, as one module."""
+    names: dict[str, Any] = {"__name__": name, **given}
+    for index, block in enumerate(blocks, 1):
+        exec(compile(block, f"{name}, block {index}", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("name", ["tutorial", "io"])
+def test_the_blocks_of_a_page_are_one_program(name: str) -> None:
+    found = blocks(DOCS / f"{name}.md")
+    assert len(found) > 5
+    run(found, name)
+
+
+class Choosing(smtp.Application):
+    """Takes mail for example.com only."""
+
+    def rcpt(self, command: smtp.Rcpt) -> smtp.Reply | None:
+        if command.recipient.endswith("@example.com"):
+            return None
+        return smtp.Reply(550, ("No such user",), smtp.EnhancedCode(5, 1, 1))
+
+    def message(self, envelope: smtp.Envelope, content: Blocks) -> smtp.Reply | None:
+        content.read()
+        return None
+
+
+@pytest.fixture
+def ends() -> Iterator[dict[str, object]]:
+    """Where an SMTP server and an LMTP server listen."""
+    with (
+        blocking.serve_smtp(Choosing, "127.0.0.1") as server,
+        blocking.serve_smtp(Choosing, "127.0.0.1", lmtp=True) as local,
+    ):
+        names = ["host", "port", "lmtp_host", "lmtp_port"]
+        yield dict(zip(names, [*server.addresses[0], *local.addresses[0]], strict=True))
+
+
+def send(host: str, port: int) -> None:
+    recipients = ["bob@example.com", "carol@example.org"]
+    with blocking.connect_smtp(host, port) as client:
+        client.send_mail("alice@example.com", recipients, b"Hello\n")
+
+
+@pytest.mark.parametrize("other", ["smtplib", "aiosmtpd"])
+def test_both_sides_of_a_comparison_run(
+    other: str, ends: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = blocks(DOCS / f"coming-from-{other}.md")
+    sides = [block.splitlines()[0] for block in found]
+    assert sides == [f"# {other}", "# smtp-pop-core"] * (len(found) // 2)
+    run(found, other, send=send, free_port=free_port, **ends)
+    said = capsys.readouterr()
+    assert ("send: 'noop" in said.err) is (other == "smtplib")
+
+
+def test_the_blocks_of_the_first_page_run(
+    ends: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(blocks(DOCS / "index.md"), "index", **ends)
+    assert capsys.readouterr().out.startswith("listening on 127.0.0.1 ")
+
+
+# The reference
+
+DOORS: list[tuple[str, ModuleType]] = [
+    ("smtp_pop_core", smtp_pop_core),
+    ("smtp_pop_core.smtp", smtp),
+    ("smtp_pop_core.smtp::extensions", smtp.extensions),
+    ("smtp_pop_core.testing", testing),
+    ("smtp_pop_adapters.blocking", blocking),
+]
+
+
+def test_whatever_is_public_is_in_the_reference_once() -> None:
+    entries: Counter[str] = Counter()
+    for page in sorted((DOCS / "reference").glob("*.md")):
+        text = page.read_text("utf-8")
+        modules = set(re.findall(r"currentmodule:: (\S+)", text))
+        assert len(modules) == 1
+        for name in re.findall(r"auto(?:class|data|exception|function):: (\S+)", text):
+            entries[name if "::" in name else f"{modules.copy().pop()}.{name}"] += 1
+    shown_elsewhere = {"smtp_pop_core.smtp.extensions"}
+    shown_elsewhere |= {
+        f"smtp_pop_core.smtp::extensions.{name}"
+        for name in smtp.extensions.__all__
+        if getattr(smtp, name, None) is getattr(smtp.extensions, name)
+    }
+    public = {f"{door}.{name}" for door, module in DOORS for name in module.__all__}
+    assert set(entries) == public - shown_elsewhere
+    assert set(entries.values()) == {1}
+
+
+# The standards
+
+REQUIREMENTS = generator().requirements()
+FIELDS = {"id", "section", "level", "text", "status", "note", "test"}
+LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"}
+COUNTS = {
+    "5321": 246,
+    "7504": 5,
+    "1870": 16,
+    "1985": 4,
+    "2033": 17,
+    "2034": 7,
+    "2920": 22,
+    "3030": 29,
+    "3461": 20,
+    "3463": 4,
+    "5248": 1,
+    "6152": 5,
+    "6409": 12,
+    "6531": 24,
+    "9422": 7,
+}
+
+
+def letters(number: int) -> str:
+    """Give the letters of the nth requirement of a section: a to z, aa, ab, ..."""
+    first, last = divmod(number, 26)
+    return ("" if not first else chr(96 + first)) + chr(97 + last)
+
+
+@cache
+def names_of_tests(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_no_requirement_is_missing() -> None:
+    by_section: Counter[str] = Counter()
+    for each in REQUIREMENTS:
+        section, _, letter = each["id"].rpartition("-")
+        assert section.endswith(f"-{each['section']}")
+        assert letter == letters(by_section[section])
+        by_section[section] += 1
+    counts = Counter(generator().rfc_of(each) for each in REQUIREMENTS)
+    assert counts == COUNTS
+    assert list(COUNTS) == list(generator().RFCS)
+
+
+def test_a_requirement_says_what_there_is_to_say() -> None:
+    for each in REQUIREMENTS:
+        assert set(each) | {"note"} == FIELDS
+    assert {each["level"] for each in REQUIREMENTS} == LEVELS
+    assert {each["status"] for each in REQUIREMENTS} <= set(generator().STATUSES)
+
+
+def test_what_shows_a_requirement_exists() -> None:
+    named = {test for each in REQUIREMENTS for test in each["test"]}
+    missing = []
+    for test in sorted(named):
+        path, _, name = test.partition("::")
+        if not (ROOT / path).exists() or name not in names_of_tests(ROOT / path):
+            missing.append(test)
+    assert missing == []
+
+
+def test_what_is_held_is_shown_by_a_test() -> None:
+    status = {each["id"]: each["status"] for each in REQUIREMENTS}
+    shown = {each["id"] for each in REQUIREMENTS if each["test"]}
+    held = {name for name, each in status.items() if each == "held"}
+    none = {name for name, each in status.items() if each in ("untested", "not built")}
+    assert held <= shown
+    assert not none & shown
+
+
+def test_what_is_a_deviation_is_explained() -> None:
+    assert [
+        each["id"]
+        for each in REQUIREMENTS
+        if each["status"] == "deviation" and not each.get("note")
+    ] == []
