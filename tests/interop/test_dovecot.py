@@ -98,13 +98,19 @@ def test_we_deliver_by_lmtp(dovecot: Dovecot, over: str, chunking: bool) -> None
         assert all(each.endswith(MESSAGE) for each in stored)
 
 
-def test_a_message_of_25_megabytes_is_delivered(dovecot: Dovecot) -> None:
+@pytest.mark.parametrize("chunking", [False, True])
+def test_a_message_of_25_megabytes_is_delivered(
+    dovecot: Dovecot, chunking: bool
+) -> None:
     line = b"x" * 76 + b"\n"
     content = b"Subject: large\n\n" + line * (25_000_000 // len(line))
-    with dovecot.connect("TCP") as client:
-        for chunking in (False, True):
+    waiting = ["big@example.com"]
+    for _ in range(5):  # on a busy machine Dovecot says 451 now and then
+        with dovecot.connect("TCP") as client:
             result = client.send_mail(
-                "a@example.com", ["big@example.com"], content, chunking=chunking
+                "a@example.com", waiting, content, chunking=chunking
             )
-            result.check()
-    assert [each.endswith(content) for each in dovecot.messages("big")] == [True] * 2
+        if not result.retry:
+            break
+    result.check()
+    assert [each.endswith(content) for each in dovecot.messages("big")] == [True]
