@@ -430,7 +430,7 @@ class Connection:
             self._begin_content()
         forbidden = self._forbidden(command)
         if forbidden is not None:
-            command = BadCommand(line, forbidden)
+            return self._take_bad(line, forbidden)
         session.take(command)
         if self._trace:
             self._trace.command(command, line)
@@ -468,9 +468,7 @@ class Connection:
             case Rcpt(recipient=recipient):
                 if session.recipients >= self.limits.recipients:
                     return TOO_MANY_RECIPIENTS
-                if not recipient.isascii() and not (
-                    session.mail and session.mail.smtputf8
-                ):
+                if not recipient.isascii() and not session.smtputf8:
                     return NEEDS_UTF8
         return None
 
@@ -542,7 +540,7 @@ class Connection:
             case Vrfy(smtputf8=smtputf8) | Expn(smtputf8=smtputf8):
                 return smtputf8
             case Rcpt() if code in (251, 551):
-                return self._session.mail is not None and self._session.mail.smtputf8
+                return self._session.smtputf8
         return True
 
     def _send_command(self, command: object) -> bytes:
@@ -565,8 +563,8 @@ class Connection:
                 data = write_auth_response(command)
                 if len(data) > self.limits.auth_line:
                     raise OutOfOrder("the response is longer than a line may be")
-            case Rcpt(recipient=recipient) if not recipient.isascii() and not (
-                session.mail and session.mail.smtputf8
+            case Rcpt(recipient=recipient) if not (
+                recipient.isascii() or session.smtputf8
             ):
                 raise OutOfOrder("a non-ASCII recipient needs Mail(smtputf8=True)")
             case _:

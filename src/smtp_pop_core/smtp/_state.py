@@ -296,6 +296,11 @@ class Session:
         return self.chunk > 0 and self._here.state is not State.CLOSED
 
     @property
+    def smtputf8(self) -> bool:
+        """Whether the last MAIL command asked for SMTPUTF8."""
+        return self.mail is not None and self.mail.smtputf8
+
+    @property
     def asked(self) -> Command | None:
         """What the next reply answers, or None where only 421 may come."""
         if self._here.state is State.CLOSED:
