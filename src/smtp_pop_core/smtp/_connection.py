@@ -9,17 +9,11 @@ from typing import Final
 
 from .._abnf import is_domain_or_literal
 from .._dots import Stuffer
-from .._errors import (
-    LineTooLong,
-    LocalProtocolError,
-    OutOfOrder,
-    ParseError,
-    RemoteProtocolError,
-)
-from .._events import ConnectionClosed, MessageData
+from .._endpoint import Endpoint
+from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
+from .._events import MessageData
 from .._limits import Limits
-from .._lines import LineBuffer
-from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
+from .._roles import PAUSED, SERVER, Role, Signal
 from ._codec import (
     BadLine,
     Codec,
@@ -73,7 +67,7 @@ _LIMITS: Final = Limits()
 _TOLERANCES: Final = Tolerances()
 
 
-class Connection:
+class Connection(Endpoint[Event]):
     """One SMTP connection, seen from one side.
 
     Args:
@@ -121,10 +115,9 @@ class Connection:
             raise ValueError(f"not a domain or an address literal: {domain!r}")
         if extensions is None:
             extensions = usual(size=limits.content) if role is SERVER else known()
-        self.role: Final = role
+        super().__init__(role, limits)
         self.lmtp: Final = lmtp
         self.domain: Final = domain
-        self.limits: Final = limits
         self._tolerances = tolerances
         self._profile = profile
         self._known = {each.keyword: each for each in extensions}
@@ -150,11 +143,7 @@ class Connection:
         self._fill_limits()
         self.extensions = Extensions({})
         self.last_reply: Reply | None = None
-        self._buffer = LineBuffer()
-        self._eof = False
-        self._line = b""  # the last line of a reply
         self._connect_told = False
-        self._closed_told = False
         self._reader = ReplyReader()
         self._stuffer = Stuffer()
         self._content = Inbound(tolerances)
@@ -191,6 +180,26 @@ class Connection:
     def state(self) -> State:
         """Where the replies have brought the session."""
         return self._session.state
+
+    @property
+    def closed(self) -> bool:
+        """Whether the state is CLOSED."""
+        return self._session.state is State.CLOSED
+
+    @property
+    def handshake_due(self) -> bool:
+        """Whether the state is TLS: `begin_tls` and a handshake come next."""
+        return self._session.state is State.TLS
+
+    @property
+    def last_answer(self) -> Reply | None:
+        """The last reply sent or received, or None."""
+        return self.last_reply
+
+    @property
+    def idle(self) -> bool:
+        """Whether no command is unanswered."""
+        return not self._session.unanswered
 
     @property
     def tls(self) -> bool:
@@ -230,54 +239,6 @@ class Connection:
         """
         return self._session.replies_due
 
-    @property
-    def trailing_data(self) -> bytes:
-        """What was received and not understood: no octet is ever lost."""
-        return self._buffer.peek()
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets of the peer; b"" says that it will send no more.
-
-        Raises:
-            LocalProtocolError: There was a b"" before.
-            TypeError: They are no octets.
-        """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data must be bytes, not {type(data).__name__}")
-        if not data:
-            self._eof = True
-        elif self._eof:
-            raise LocalProtocolError("data after the end of the peer's data")
-        else:
-            self._buffer.feed(data)
-
-    def next_event(self) -> Event | Signal:
-        """Understand the next piece of what was received.
-
-        Returns:
-            An event; NEED_DATA: call `receive_data` first; or PAUSED: send the reply to
-            the last command first, or call `begin_tls`.
-
-        Raises:
-            RemoteProtocolError: The peer broke the protocol.  The state is now CLOSED.
-        """
-        try:
-            event = self._understand()
-        except ParseError as error:
-            self.close()
-            line = b"" if isinstance(error, LineTooLong) else self._line
-            raise RemoteProtocolError(str(error), line=line) from error
-        if event is not None:
-            return event
-        if self.state is not State.CLOSED:
-            if not self._eof:
-                return NEED_DATA
-            self.close()
-        if self._closed_told:
-            return NEED_DATA
-        self._closed_told = True
-        return ConnectionClosed()
-
     def send(self, event: Command | Reply | MessageData) -> bytes:
         """Return the octets that say it: all of them must be sent.
 
@@ -306,9 +267,7 @@ class Connection:
             RemoteProtocolError: The peer has sent octets without TLS that would be read
                 inside it.  The state is CLOSED.
         """
-        if self.state is State.TLS and len(self._buffer):
-            self.close()
-            raise RemoteProtocolError("octets before the handshake")
+        self._check_handshake()
         try:
             self._session.begin_tls()
         except OutOfOrder as error:

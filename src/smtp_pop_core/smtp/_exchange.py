@@ -3,14 +3,12 @@
 A flow that does not end with a reply leaves the Connection CLOSED: it is out of step.
 """
 
-from .._errors import ConnectionLost, LocalProtocolError
-from .._flow import Deadline, Flow, Write, read
+from .._flow import Flow
 from .._limits import Timeouts
-from .._roles import NEED_DATA
+from .._waiting import listen, settle, write
 from ._commands import Connect, Data, EndOfMessage, Mail, Rcpt
 from ._connection import Connection
 from ._replies import Command, Reply
-from ._state import State
 
 
 def seconds(timeouts: Timeouts, command: Command) -> float:
@@ -32,48 +30,10 @@ def seconds(timeouts: Timeouts, command: Command) -> float:
 
 def receive(conn: Connection, limit: float) -> Flow[Reply]:
     """Wait for one reply.  The connection is of no use if it does not come."""
-    waiting = False
-    while (event := conn.next_event()) is NEED_DATA and conn.state is not State.CLOSED:
-        try:
-            if not waiting:
-                waiting = True
-                yield Deadline(limit)
-            data = yield from read()
-        except BaseException:
-            conn.close()
-            raise
-        conn.receive_data(data)
-    if isinstance(event, Reply):
-        return event
-    raise ConnectionLost("the server closed the connection", last_reply=conn.last_reply)
-
-
-def settle(conn: Connection) -> Flow[None]:
-    """See that the server has said nothing since its last reply.
-
-    A reply that comes before its command is never taken for an answer to it.
-
-    Raises:
-        LocalProtocolError: A command is unanswered.
-        RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
-        ConnectionLost: The server has said 421.  The state is CLOSED.
-    """
-    if conn.unanswered:
-        raise LocalProtocolError("a command must be answered first")
-    if conn.trailing_data and conn.state not in (State.TLS, State.CLOSED):
-        yield from receive(conn, conn.limits.timeouts.other)
-        raise ConnectionLost("the server has ended", last_reply=conn.last_reply)
-
-
-def write(conn: Connection, data: bytes, *, heed: bool = False) -> Flow[bool]:
-    """Write, and return whether the server said something before all was written."""
-    try:
-        yield Deadline(conn.limits.timeouts.block)
-        heard: bool = yield Write(data, heed)
-    except BaseException:
-        conn.close()
-        raise
-    return heard
+    event = yield from listen(conn, limit)
+    if not isinstance(event, Reply):
+        raise AssertionError(f"a client got {event!r}")
+    return event
 
 
 def exchange(conn: Connection, command: Command) -> Flow[Reply]:

@@ -15,6 +15,7 @@ from .._errors import (
 from .._events import MessageData
 from .._flow import Flow
 from .._source import Sendable, Source
+from .._waiting import settle, write
 from ._commands import (
     Bdat,
     BdatLast,
@@ -27,7 +28,7 @@ from ._commands import (
     Rset,
 )
 from ._connection import Connection
-from ._exchange import receive, seconds, settle, write
+from ._exchange import receive, seconds
 from ._message import needs_utf8, octets_of, recipients_of, sender_of
 from ._needs import Needs, has_utf8_header, within_limits
 from ._replies import Command, Reply

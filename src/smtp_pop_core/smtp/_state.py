@@ -23,6 +23,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from .._errors import OutOfOrder, ParseError
+from .._table import Cell as _Cell
+from .._table import Moves, Place, places
 from ._commands import (
     Auth,
     AuthResponse,
@@ -73,7 +75,7 @@ class State(Enum):
         return self.name
 
 
-Cell: TypeAlias = Mapping[ReplyClass, State | None] | State
+Cell: TypeAlias = _Cell[ReplyClass, State]
 Row: TypeAlias = Mapping[type[Command], Cell]
 Table: TypeAlias = Mapping[State, Row]
 
@@ -143,58 +145,11 @@ CONTENT: Final = frozenset({State.DATA, State.CHUNK, State.LAST})
 _IN_CHUNK: Final = (State.CHUNK, State.LAST)
 
 
-class _Place:
-    """One state of one table, with its row turned into direct references."""
-
-    __slots__ = ("moves", "state")
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.moves: dict[type[Command], _Moves] = {}
+_ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
 
 
-class _Moves:
-    """One cell: where each class of reply leads, None where it must not come.
-
-    Attributes:
-        replies: 0 for a command that has no reply, else 1.
-    """
-
-    __slots__ = ("by_class", "replies", "success")
-
-    def __init__(
-        self, cell: Cell, here: _Place, places: Mapping[State, _Place]
-    ) -> None:
-        if isinstance(cell, State):
-            self.by_class: tuple[_Place | None, ...] = ()
-            self.replies = 0
-            self.success = places[cell]
-            return
-        moves = {
-            int(cls): here if state is None else places[state]
-            for cls, state in cell.items()
-        }
-        self.replies = 1
-        self.by_class = (
-            None,
-            None,
-            moves.get(2),
-            moves.get(3),
-            moves.get(4, here),
-            moves.get(5, here),
-        )
-        self.success = moves.get(2) or moves.get(3) or here
-
-
-def _places(tables: Iterable[Table]) -> Mapping[State, _Place]:
-    places = {state: _Place(state) for state in State}
-    for state, here in places.items():
-        row: dict[type[Command], Cell] = {BadCommand: {}}
-        for table in (TRANSITIONS, *tables):
-            row.update(table.get(state, {}))
-        for kind, cell in row.items():
-            here.moves[kind] = _Moves(cell, here, places)
-    return places
+def _places(tables: Iterable[Table]) -> Mapping[State, Place[State]]:
+    return places(State, (_ANYWHERE, TRANSITIONS, *tables), ReplyClass, (_4, _5))
 
 
 _STANDARD: Final = _places(())
@@ -261,7 +216,7 @@ class Session:
         tables = [table for table in tables if table]
         self._needs = {**_NEEDS, **needs} if needs else _NEEDS
         self._places = _places(tables) if tables else _STANDARD
-        self.unanswered: deque[tuple[Command, _Moves, int]] = deque()
+        self.unanswered: deque[tuple[Command, Moves[State], int]] = deque()
         self.offered: frozenset[str] = frozenset()
         self.tls = tls
         self._lmtp = lmtp
@@ -359,7 +314,7 @@ class Session:
     def take(self, command: Command) -> None:
         """Take a command that has been checked."""
         moves = self._ahead.moves[type(command)]
-        replies = moves.replies
+        replies = moves.answers
         match command:
             case Mail():
                 self.mail = command

@@ -1,0 +1,92 @@
+"""State tables: a row for each state, in it a cell for each command that may come.
+
+A cell says where each class of answer leads.  Both protocols write their table so, and
+this turns it into direct references, because to look a state up costs more than to hold
+its place.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import Enum, IntEnum
+from typing import Generic, TypeAlias, TypeVar
+
+S = TypeVar("S", bound=Enum)
+C = TypeVar("C", bound=IntEnum)
+
+Cell: TypeAlias = Mapping[C, S | None] | S
+"""By the class of the answer the next state, None to stay; or, for a command that has
+no answer, the next state."""
+
+
+class Place(Generic[S]):
+    """One state of one table.
+
+    Attributes:
+        state: The state.
+        moves: The cell of each command that may come.
+    """
+
+    __slots__ = ("moves", "state")
+
+    def __init__(self, state: S) -> None:
+        self.state = state
+        self.moves: dict[type, Moves[S]] = {}
+
+
+class Moves(Generic[S]):
+    """One cell.
+
+    Attributes:
+        by_class: Where each class of answer leads; None where it must not come.
+        answers: 0 for a command that has no answer, else 1.
+        success: Where the command leads if it succeeds.
+    """
+
+    __slots__ = ("answers", "by_class", "success")
+
+    def __init__(
+        self,
+        cell: Cell[C, S],
+        here: Place[S],
+        there: Mapping[S, Place[S]],
+        classes: type[C],
+        failures: Collection[C],
+    ) -> None:
+        if isinstance(cell, Enum):
+            self.by_class: tuple[Place[S] | None, ...] = ()
+            self.answers = 0
+            self.success = there[cell]
+            return
+        moves: dict[int, Place[S]] = {int(cls): here for cls in failures}
+        good: list[Place[S]] = []
+        for cls, state in cell.items():
+            moves[int(cls)] = place = here if state is None else there[state]
+            if cls not in failures:
+                good.append(place)
+        self.answers = 1
+        self.by_class = tuple(map(moves.get, range(max(classes) + 1)))
+        self.success = good[0] if good else here
+
+
+def places(
+    states: Iterable[S],
+    tables: Iterable[Mapping[S, Mapping[type, Cell[C, S]]]],
+    classes: type[C],
+    failures: Collection[C],
+) -> Mapping[S, Place[S]]:
+    """Turn tables into places.
+
+    Args:
+        states: All states.
+        tables: They are laid over each other; the last one counts.
+        classes: The classes of answers.
+        failures: Those that move nothing where a cell does not name
+            them.  All others that it does not name must not come.
+    """
+    found = {state: Place(state) for state in states}
+    for state, here in found.items():
+        row: dict[type, Cell[C, S]] = {}
+        for table in tables:
+            row.update(table.get(state, {}))
+        for kind, cell in row.items():
+            here.moves[kind] = Moves(cell, here, found, classes, failures)
+    return found
