@@ -25,7 +25,7 @@ LAYERS: Final[Mapping[float, str]] = {
     0: "_errors _roles _limits",
     1: "_abnf _base64 _lines _events _flow _table _transcript sasl/** proxy/**",
     2: "_dots _endpoint smtp/_grammar pop3/_grammar trace/**",
-    3: "_source _waiting smtp/_replies smtp/_tolerances pop3/_responses",
+    3: "_serving _source _waiting smtp/_replies smtp/_tolerances pop3/_responses",
     4: "smtp/_commands smtp/_status pop3/_commands",
     5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state",
     5.5: "smtp/_extensions/_extension",

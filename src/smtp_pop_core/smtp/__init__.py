@@ -1,11 +1,11 @@
 """SMTP as a state machine, client and server.  The only door to its rooms."""
 
+from .._serving import Ending
 from . import _extensions as extensions
 from ._application import (
     Application,
     ApplicationFactory,
     AsyncApplication,
-    Ending,
     Envelope,
     Peer,
 )

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 from .._flow import AsyncBlocks, Blocks
+from .._serving import Ending
 from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
 from ._extensions import Extensions
@@ -35,16 +35,6 @@ class Envelope:
     def recipients(self) -> tuple[str, ...]:
         """The forward-paths."""
         return tuple(rcpt.recipient for rcpt in self.rcpts)
-
-
-class Ending(Enum):
-    """Why a session has ended."""
-
-    QUIT = "quit"  # the client said so
-    LOST = "lost"  # the connection was lost, or the client closed it
-    TIMEOUT = "timeout"  # the client was too slow
-    STOPPING = "stopping"  # the server shuts down
-    REFUSED = "refused"  # the server said 421 by a limit or the application's word
 
 
 class Peer:

@@ -4,20 +4,19 @@ Replies are gathered and written in one go before the server waits.  Whatever go
 in the application is 451 to the peer and a Report to the operator.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from .._errors import LocalProtocolError, MessageAborted, Stopping
+from .._errors import LocalProtocolError, MessageAborted
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Report, Write, read
+from .._flow import Ask, Content, Deadline, Flow, Report
 from .._roles import PAUSED
+from .._serving import Ending, Serving, say_unavailable
 from ._application import (
     NO_STORE,
     Application,
     ApplicationFactory,
     AsyncApplication,
-    Ending,
     Envelope,
     Peer,
 )
@@ -44,6 +43,7 @@ from ._commands import (
     Vrfy,
 )
 from ._connection import Connection
+from ._events import Event
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
 
@@ -103,11 +103,7 @@ def serve(
         if not isinstance(decider, (Application, AsyncApplication)):
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
-        yield Report(error)
-        yield Deadline(conn.limits.timeouts.write)
-        with suppress(TimeoutError):
-            yield Write(conn.send(_UNAVAILABLE))
-        return Ending.REFUSED
+        return (yield from say_unavailable(conn, error, conn.send(_UNAVAILABLE)))
     session = _Serving(conn, decider, peer)
     try:
         ending = yield from session.run()
@@ -119,24 +115,25 @@ def serve(
     return ending
 
 
-class _Serving:
+class _Serving(Serving[Event, Application | AsyncApplication]):
     """One session of a server."""
 
     def __init__(
         self, conn: Connection, application: Application | AsyncApplication, peer: Peer
     ) -> None:
+        super().__init__(conn, application, (Application, AsyncApplication))
         self._conn: Final = conn
-        self._application: Final = application
         self._peer: Final = peer
-        self._out = bytearray()  # replies that are not written yet
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
         self._ending = Ending.LOST
-        self._stopping = False
-        self._deaf = False  # the peer does not take our replies
+
+    def failed(self) -> Reply:
+        """Return the reply to what went wrong in the application."""
+        return _FAILED
 
     def run(self) -> Flow[Ending]:
         """Serve commands until the session ends.
@@ -149,7 +146,7 @@ class _Serving:
         except TimeoutError:
             if not self._deaf:
                 yield from self._say(_TIMEOUT)
-                yield from self._flush()
+                yield from self.flush()
             return Ending.TIMEOUT
 
     def _commands(self) -> Flow[Ending]:
@@ -161,28 +158,20 @@ class _Serving:
                 self._ending = Ending.STOPPING
             event = conn.next_event()
             if conn.state is State.CLOSED:
-                yield from self._flush()
+                yield from self.flush()
                 return self._ending
             if event is PAUSED:  # a handshake is due, which is for another to do
-                yield from self._flush()
+                yield from self.flush()
                 return self._ending
             if isinstance(event, Command):
                 waiting = False
                 yield from self._answer(event)
                 continue
-            yield from self._flush()
+            yield from self.flush()
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
                 yield Deadline(conn.limits.timeouts.command)
-            yield from self._receive()
-
-    def _receive(self) -> Flow[None]:
-        try:
-            data = yield from read()
-        except Stopping:
-            self._stopping = True
-        else:
-            self._conn.receive_data(data)
+            yield from self.receive()
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
@@ -207,7 +196,7 @@ class _Serving:
         if (
             type(command) not in PIPELINED or len(self._out) > self._conn.limits.block
         ):  # RFC 2920 section 3.2
-            yield from self._flush()
+            yield from self.flush()
 
     def _decide(self, command: Command) -> Flow[Reply]:
         application = self._application
@@ -227,25 +216,6 @@ class _Serving:
                 reply = yield from self.ask(application.command, command)
         return self._conn.default_reply(command) if reply is None else reply
 
-    def decides(self, name: str) -> bool:
-        """Whether the application has a method of its own; else it is not asked."""
-        method = getattr(type(self._application), name)
-        return method not in (
-            getattr(Application, name),
-            getattr(AsyncApplication, name),
-        )
-
-    def ask(self, function: Callable[..., object], *arguments: object) -> Flow[Any]:
-        """Ask the application; its mistakes are reported, and 451."""
-        try:
-            answer = yield Ask(function, arguments)
-        except MessageAborted:
-            return _FAILED
-        except Exception as error:
-            yield Report(error)
-            return _FAILED
-        return answer
-
     def _say(self, reply: Reply) -> Flow[Reply]:
         """Gather a reply; what cannot be sent is a mistake of the application."""
         try:
@@ -258,19 +228,11 @@ class _Serving:
             self._ending = Ending.REFUSED
         return reply
 
-    def _flush(self) -> Flow[None]:
-        if self._out:
-            data, self._out = bytes(self._out), bytearray()
-            self._deaf = True
-            yield Deadline(self._conn.limits.timeouts.write)
-            yield Write(data)
-            self._deaf = False
-
     def _message(self) -> Flow[None]:
         """Hand the content over, read what is left of it, and answer it."""
         if self._mail is None:
             raise AssertionError("content without MAIL")
-        yield from self._flush()
+        yield from self.flush()
         self._end = self._broken = self._verdict = None
         answer: object = NO_STORE
         if self.decides("message"):
@@ -352,9 +314,9 @@ class _Serving:
     def _await_content(self) -> Flow[None]:
         try:
             if self._out:
-                yield from self._flush()
+                yield from self.flush()
                 yield Deadline(self._conn.limits.timeouts.block)
-            yield from self._receive()
+            yield from self.receive()
         except TimeoutError as error:
             self._broken = error
 
