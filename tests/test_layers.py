@@ -23,19 +23,23 @@ CORE: Final = "smtp_pop_core"
 # "smtp/" is a door: the folder's __init__.py.
 LAYERS: Final[Mapping[float, str]] = {
     0: "_errors _roles _limits",
-    1: "_abnf _base64 _lines _events _flow _table _transcript sasl/** proxy/**",
-    2: "_dots _endpoint smtp/_grammar pop3/_grammar trace/**",
-    3: "_serving _source _waiting smtp/_replies smtp/_tolerances pop3/_responses",
+    0.5: "_base64",
+    1: "_abnf _lines _events _flow _table _transcript sasl/** proxy/**",
+    2: "_dots _endpoint _security smtp/_grammar pop3/_grammar trace/**",
+    3: "_serving _source _waiting smtp/_replies smtp/_tolerances pop3/_responses "
+    "pop3/_tolerances",
     4: "smtp/_commands smtp/_status pop3/_commands",
-    5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state",
+    5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state pop3/_defaults pop3/_trace",
     5.5: "smtp/_extensions/_extension",
     6: "smtp/_extensions/* smtp/_inbound smtp/_profile pop3/_capabilities",
     6.5: "smtp/_extensions/",
-    7: "smtp/_codec smtp/_reply_codec smtp/_events pop3/_codec pop3/_events",
+    7: "smtp/_codec smtp/_reply_codec smtp/_events "
+    "pop3/_codec pop3/_response_codec pop3/_events",
     8: "smtp/_connection pop3/_connection",
     9: "smtp/_application smtp/_results smtp/_message smtp/_exchange smtp/_needs "
-    "pop3/_application pop3/_results pop3/_plan",
-    10: "smtp/_client smtp/_send smtp/_server pop3/_client pop3/_server",
+    "pop3/_application pop3/_results pop3/_plan pop3/_exchange pop3/_top",
+    10: "smtp/_client smtp/_send smtp/_server "
+    "pop3/_client pop3/_open pop3/_retrieve pop3/_collect pop3/_server",
     11: "/ smtp/ pop3/",
     12: "conformance/** testing/**",
 }

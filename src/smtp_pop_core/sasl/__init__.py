@@ -1,0 +1,122 @@
+"""SASL: who somebody is, and how it is proved.  The only door to its rooms.
+
+It knows neither SMTP nor POP3: octets in, octets out.  Random numbers and channel
+bindings are arguments, and what a server has stored is asked for.
+"""
+
+from ._anonymous import ANONYMOUS
+from ._choose import STANDARD, choose, offered
+from ._cram_md5 import CRAM_MD5
+from ._credentials import Anonymous, Credentials, External, Password, Token
+from ._digest_md5 import DIGEST_MD5
+from ._exchange import (
+    Challenge,
+    Client,
+    ClientExchange,
+    Denied,
+    ExchangeError,
+    Server,
+    Success,
+)
+from ._external import EXTERNAL
+from ._keys import (
+    DEFAULT_ITERATIONS,
+    LEAST_ITERATIONS,
+    MOST_ITERATIONS,
+    PasswordHash,
+    ScramKeys,
+    hash_password,
+    parse_stored,
+    verify_password,
+)
+from ._login import LOGIN
+from ._mechanism import (
+    BINDING_TYPES,
+    ClientContext,
+    ClientFirst,
+    Mechanism,
+    ServerContext,
+    Stored,
+    is_mechanism_name,
+)
+from ._oauth import OAUTHBEARER, XOAUTH2
+from ._password import apop_digest, check_apop, check_password
+from ._plain import PLAIN
+from ._prepare import saslprep
+from ._questions import (
+    Authorize,
+    FindPassword,
+    FindScramKeys,
+    Question,
+    VerifyAnonymous,
+    VerifyExternal,
+    VerifyPassword,
+    VerifyToken,
+)
+from ._scram import (
+    SCRAM_SHA_1,
+    SCRAM_SHA_1_PLUS,
+    SCRAM_SHA_256,
+    SCRAM_SHA_256_PLUS,
+    SCRAM_SHA_512,
+    SCRAM_SHA_512_PLUS,
+)
+
+__all__ = [
+    "Credentials",
+    "Password",
+    "Token",
+    "External",
+    "Anonymous",
+    "choose",
+    "offered",
+    "STANDARD",
+    "Mechanism",
+    "ClientFirst",
+    "Stored",
+    "ClientContext",
+    "ServerContext",
+    "BINDING_TYPES",
+    "is_mechanism_name",
+    "Client",
+    "ClientExchange",
+    "Server",
+    "Challenge",
+    "Success",
+    "ExchangeError",
+    "Denied",
+    "Question",
+    "VerifyPassword",
+    "FindPassword",
+    "FindScramKeys",
+    "VerifyToken",
+    "VerifyExternal",
+    "VerifyAnonymous",
+    "Authorize",
+    "ScramKeys",
+    "PasswordHash",
+    "parse_stored",
+    "hash_password",
+    "verify_password",
+    "DEFAULT_ITERATIONS",
+    "LEAST_ITERATIONS",
+    "MOST_ITERATIONS",
+    "check_password",
+    "check_apop",
+    "apop_digest",
+    "saslprep",
+    "EXTERNAL",
+    "SCRAM_SHA_512_PLUS",
+    "SCRAM_SHA_256_PLUS",
+    "SCRAM_SHA_1_PLUS",
+    "SCRAM_SHA_512",
+    "SCRAM_SHA_256",
+    "SCRAM_SHA_1",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "DIGEST_MD5",
+    "CRAM_MD5",
+    "PLAIN",
+    "LOGIN",
+    "ANONYMOUS",
+]
