@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_pop_adapters.maildir import Maildir, deliver_to, user_folder
+from smtp_pop_adapters.maildir import (
+    Maildir,
+    deliver_to,
+    sizes_in_name,
+    user_folder,
+)
 
 MESSAGE = b"Subject: hello\r\n\r\nOne line.\r\n.\r\n"
+HOST = socket.gethostname()
 NAME = re.compile(
     r"[0-9]+\.M[0-9]{1,6}P[0-9]+Q[0-9]+R[0-9a-f]{16}\.[^/:]+"
-    r",S=(?P<size>[0-9]+),W=(?P<wire>[0-9]+)(?P<raw>,X=raw)?"
+    r",S=(?P<size>[0-9]+),W=(?P<wire>[0-9]+)(,P=(?P<sent>[0-9]+))?(?P<raw>,X=raw)?"
 )
 
 
@@ -35,6 +42,12 @@ def in_pieces(content: bytes, cuts: list[int]) -> Iterator[bytes]:
     """Cut content at the given offsets; some of the pieces are empty."""
     offsets = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
     return (content[start:end] for start, end in itertools.pairwise(offsets))
+
+
+def size_as_sent(content: bytes) -> int:
+    """Return the size of content whose every line ends with CRLF, also the last."""
+    lines = re.split(rb"\r\n|\r|\n", content)
+    return sum(len(line) + 2 for line in lines) - (0 if lines[-1] else 2)
 
 
 def broken_off(content: bytes, error: BaseException) -> Iterator[bytes]:
@@ -88,7 +101,9 @@ def test_blocks_may_be_cut_anywhere(content: bytes, cuts: list[int]) -> None:
     assert name
     assert int(name["size"]) == len(stored)
     assert int(name["wire"]) == len(content)
+    assert bool(name["sent"]) == (len(content) != size_as_sent(content))
     assert name["raw"] is None
+    assert sizes_in_name(path.name) == (len(stored), size_as_sent(content))
 
 
 @given(
@@ -108,6 +123,7 @@ def test_what_came_can_be_had_back(content: bytes, cuts: list[int]) -> None:
     assert int(name["size"]) == len(stored)
     bare_lfs = content.count(b"\n") - content.count(b"\r\n")
     assert int(name["wire"]) == len(content) + bare_lfs
+    assert sizes_in_name(path.name) == (len(stored), size_as_sent(content))
 
 
 @pytest.mark.parametrize("octet", [b"\r", b"\n", b"\r\r\n"])
@@ -120,6 +136,53 @@ def test_a_bare_octet_late_in_long_content_restores_every_crlf(
     assert path.read_bytes() == content
     assert path.name.endswith(",X=raw")
     assert files(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "attributes", "sizes"),
+    [
+        (b"", ",S=0,W=0", (0, 0)),
+        (b"\r\n", ",S=1,W=2", (1, 2)),
+        (b"a\r\n", ",S=2,W=3", (2, 3)),
+        (b"a", ",S=1,W=1,P=3", (1, 3)),
+        (b"a\r\nb", ",S=3,W=4,P=6", (3, 6)),
+        (b"a\n", ",S=2,W=3,X=raw", (2, 3)),
+        (b"a\nb", ",S=3,W=4,P=6,X=raw", (3, 6)),
+        (b"a\r", ",S=2,W=2,P=3,X=raw", (2, 3)),
+        (b"a\rb\r\n", ",S=5,W=5,P=6,X=raw", (5, 6)),
+        (b"a\r\r\n\n", ",S=5,W=6,P=7,X=raw", (5, 7)),
+    ],
+)
+def test_the_name_says_what_a_reader_would_have_to_count(
+    tmp_path: Path, content: bytes, attributes: str, sizes: tuple[int, int]
+) -> None:
+    path = Maildir(tmp_path).deliver([content])
+    assert path.name.endswith(f".{HOST}{attributes}")
+    assert sizes_in_name(path.name) == sizes
+
+
+OURS = "1700000000.M20648P16954Q1R0123456789abcdef.host"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1700000000.M20648P16954.host,S=1200,W=1230",
+        "1700000000.M20648P16954Q1.host,S=1200,W=1230",
+        OURS,
+        f"{OURS},S=1200",
+        f"{OURS},W=1230",
+        f"{OURS},W=1230,S=1200",
+        f"{OURS},S=1200,W=1230,U=1",
+        f"{OURS},S=1200,W=1230:2,S",
+        f"{OURS},S=1200,W=-1230",
+        f"{OURS},S=1200,W=\u0661",
+        f"{OURS},S=1200,W={'1' * 19}",
+        f"a{OURS},S=1200,W=1230",
+    ],
+)
+def test_no_size_is_taken_from_the_name_of_another_program(name: str) -> None:
+    assert sizes_in_name(name) is None
 
 
 def test_an_empty_message_is_a_message(tmp_path: Path) -> None:

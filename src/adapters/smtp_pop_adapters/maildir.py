@@ -8,14 +8,17 @@ would have to count otherwise, in the way of Dovecot:
 
     1700000000.M20648P16954Q1R0123456789abcdef.host,S=1200,W=1230
 
-S is the size of the file in octets, W the size with a CRLF for each line end.  If the
-content held a CR or LF that was not part of a CRLF, the file is the content octet for
-octet, and `,X=raw` after the sizes says so: what such a file holds came like this.  The
-three stand before any ":2," with which programs mark messages as seen; they keep them.
+S is the size of the file in octets, W the size with a CRLF for each line end.  If POP3
+sends more, `,P=1232` follows: it needs a CRLF at the end of the last line, and in place
+of a CR that stands alone.  If the content held a CR or LF that was not part of a CRLF,
+the file is the content octet for octet, and `,X=raw` after the sizes says so: what such
+a file holds came like this.  All stand before any ":2," with which programs mark
+messages as seen; they keep them.
 """
 
 import itertools
 import os
+import re
 import shutil
 import socket
 import string
@@ -27,10 +30,15 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-_BLOCK: Final = 262_144  # octets that are copied in one go
+BLOCK: Final = 262_144  # octets that are copied in one go
 _RAW: Final = ",X=raw"
 _DELIVERIES: Final = itertools.count(1)  # of this process
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+# What _unique_name() and Delivery._attributes() write.
+_OUR_NAME: Final = re.compile(
+    r"[0-9]+\.M[0-9]+P[0-9]+Q[0-9]+R[0-9a-f]{16}\.[^/:]+"
+    r",S=([0-9]{1,18}),W=([0-9]{1,18})(?:,P=([0-9]{1,18}))?(?:,X=raw)?"
+)
 
 
 class Maildir:
@@ -73,18 +81,26 @@ class Maildir:
         """
         path = self._new_path()
         try:
-            with open(path, "xb", buffering=0, opener=_owner_only) as file:
+            with open(path, "xb", buffering=0, opener=owner_only) as file:
                 yield Delivery(self, path, file)
         finally:
             _remove(path)
+
+    def make(self) -> None:
+        """Make the folders that are missing; then they are on disk.
+
+        Raises:
+            OSError: They cannot be made.
+        """
+        for name in ("cur", "new", "tmp"):
+            # tmp comes last: who finds it knows that the others are on disk
+            _make_folder(self.path / name)
 
     def _new_path(self) -> Path:
         """Return the path of a file to be made in tmp, which is there."""
         tmp, new = self.path / "tmp", self.path / "new"
         if not (tmp.is_dir() and new.is_dir()):
-            for folder in (self.path / "cur", new, tmp):
-                # tmp comes last: who finds it knows that the others are on disk
-                _make_folder(folder)
+            self.make()
         return tmp / _unique_name()
 
 
@@ -92,9 +108,11 @@ class Delivery:
     """A message on its way into a Maildir.  Made by `Maildir.delivery`."""
 
     __slots__ = (
+        "_bare_crs",
         "_bare_lfs",
         "_file",
         "_held",
+        "_last",
         "_line_ends",
         "_maildir",
         "_octets",
@@ -110,7 +128,9 @@ class Delivery:
         self._held = b""  # a CR whose LF may come with the next block
         self._octets = 0  # of the content as it came, as far as it is in the file
         self._line_ends = 0  # CRLFs among them
+        self._bare_crs = 0
         self._bare_lfs = 0
+        self._last = b""  # octet of the content
         self._raw = False  # the file holds the content as it came
         self._sound = True  # no step has failed, and there may be more
 
@@ -169,7 +189,7 @@ class Delivery:
                 os.rename(path, target)
                 stored.append(target)
             for folder in {path.parent for path in stored}:
-                _sync(folder)
+                sync(folder)
             undo.pop_all()
         return tuple(stored)
 
@@ -188,7 +208,9 @@ class Delivery:
         self._put(data if self._raw else without_cr)
         self._octets += len(data)
         self._line_ends += line_ends
+        self._bare_crs += bare_crs
         self._bare_lfs += bare_lfs
+        self._last = data[-1:] or self._last
 
     def _restore_crlf(self) -> None:
         """Put back the CRs that were left out, from the end of the file backwards.
@@ -199,7 +221,7 @@ class Delivery:
         end, target = self._octets - self._line_ends, self._octets
         with open(self._path, "rb") as written:
             while end:
-                start = max(0, end - _BLOCK)
+                start = max(0, end - BLOCK)
                 written.seek(start)
                 block = written.read(end - start).replace(b"\n", b"\r\n")
                 target -= len(block)
@@ -219,9 +241,28 @@ class Delivery:
 
         W is what Dovecot would count: a bare LF ends a line too.
         """
-        if self._raw:
-            return f",S={self._octets},W={self._octets + self._bare_lfs}{_RAW}"
-        return f",S={self._octets - self._line_ends},W={self._octets}"
+        size = self._octets - (0 if self._raw else self._line_ends)
+        wire = self._octets + self._bare_lfs
+        sent = wire + self._bare_crs + (0 if self._last in b"\r\n" else 2)
+        pop3 = f",P={sent}" if sent != wire else ""
+        return f",S={size},W={wire}{pop3}{_RAW if self._raw else ''}"
+
+
+def sizes_in_name(name: str) -> tuple[int, int] | None:
+    """Return what the name of a file says, if it is one that this store gave.
+
+    Args:
+        name: Without the ":2," and flags that other programs add.
+
+    Returns:
+        The size of the file and that of the message as POP3 sends it, in octets; or
+        None.
+    """
+    found = _OUR_NAME.fullmatch(name)
+    if not found:
+        return None
+    size, wire, sent = found.groups()
+    return int(size), int(sent or wire)
 
 
 def deliver_to(
@@ -287,7 +328,8 @@ def _unique_name() -> str:
     )
 
 
-def _owner_only(path: str, flags: int) -> int:
+def owner_only(path: str, flags: int) -> int:
+    """Open a file as `open` asks for it; if that makes it, for its owner alone."""
     return os.open(path, flags, 0o600)
 
 
@@ -296,10 +338,10 @@ def _make_folder(path: Path) -> None:
     if not path.parent.is_dir():
         _make_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Wait until the names in a folder are on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -313,8 +355,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, one without links, or too many of them
-        with open(source, "rb") as old, open(target, "xb", opener=_owner_only) as new:
-            shutil.copyfileobj(old, new, _BLOCK)
+        with open(source, "rb") as old, open(target, "xb", opener=owner_only) as new:
+            shutil.copyfileobj(old, new, BLOCK)
             new.flush()
             os.fsync(new.fileno())
 
