@@ -105,7 +105,7 @@ def _stuffed(cut: Iterable[bytes], *, lf_ends_lines: bool) -> bytes:
     end = stuffer.end()
     assert end in (b".\r\n", b"\r\n.\r\n")
     content = _unstuffed(wire + end)
-    assert stuffer.octets + len(end) - 3 == len(content)
+    assert stuffer.octets == len(content)
     return wire + end
 
 

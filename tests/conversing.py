@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TypeVar
 
-from driving import Driver, Stream, Unforeseen
-from smtp_pop_core import Flow
+from driving import NEGOTIATED, Driver, Stream, Unforeseen
+from smtp_pop_core import Flow, Negotiated
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -60,6 +60,10 @@ class _End:
 
     def sleep(self, seconds: float) -> None:
         pass
+
+    def handshake(self, server_hostname: str | None) -> Negotiated:
+        """Let both sides go on as if inside TLS."""
+        return NEGOTIATED
 
 
 def converse(

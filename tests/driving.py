@@ -14,7 +14,7 @@ from collections.abc import (
 from contextlib import closing
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from smtp_pop_core import (
     CLIENT,
@@ -24,7 +24,9 @@ from smtp_pop_core import (
     Content,
     Deadline,
     Flow,
+    Handshake,
     Limits,
+    Negotiated,
     On,
     Read,
     Report,
@@ -38,6 +40,9 @@ from smtp_pop_core import (
 T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+NEGOTIATED: Final = Negotiated("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 class Step:
@@ -85,6 +90,13 @@ class Stop(Step):
     """The program is about to end: a Read that waits gets Stopping."""
 
 
+@dataclass(frozen=True)
+class Shake(Step):
+    """The peer takes part in a TLS handshake, which comes to this or fails so."""
+
+    outcome: Negotiated | Exception = NEGOTIATED
+
+
 class Stream(Protocol):
     """What requests about octets and time are carried out on."""
 
@@ -95,6 +107,8 @@ class Stream(Protocol):
     def set_deadline(self, seconds: float | None) -> None: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+    def handshake(self, server_hostname: str | None) -> Negotiated: ...
 
 
 class Unforeseen(BaseException):
@@ -108,12 +122,14 @@ class Peer:
         now: Seconds that have passed.
         writes: What each Write that reached the peer has brought.
         deadlines: The bound of each Deadline.
+        hostnames: Whose certificate was expected in each handshake.
     """
 
     def __init__(self, *steps: Step) -> None:
         self.now = 0.0
         self.writes: list[bytes] = []
         self.deadlines: list[float | None] = []
+        self.hostnames: list[str | None] = []
         self._steps = deque(steps)
         self._said: deque[bytes | Exception] = deque()
         self._written = bytearray()
@@ -156,6 +172,18 @@ class Peer:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
+    def handshake(self, server_hostname: str | None) -> Negotiated:
+        self._play()
+        self.hostnames.append(server_hostname)
+        if self._said or self._written or not self._steps:
+            raise Unforeseen("a handshake in the middle of what was said")
+        step = self._steps.popleft()
+        if not isinstance(step, Shake):
+            raise Unforeseen(f"a handshake in place of {step!r}")
+        if isinstance(step.outcome, Exception):
+            raise step.outcome
+        return step.outcome
+
     def finish(self) -> None:
         """See that the script has come to its end, and nothing more was written."""
         self._play()
@@ -181,7 +209,7 @@ class Peer:
 
     def _can(self, step: Step) -> bool:
         if not isinstance(step, Expect):
-            return not isinstance(step, Silence)
+            return not isinstance(step, (Silence, Shake))
         if not step.data.startswith(self._written[: len(step.data)]):
             raise Unforeseen(f"{bytes(self._written)!r} in place of {step.data!r}")
         return len(self._written) >= len(step.data)
@@ -245,6 +273,8 @@ class Driver:
                 stream.set_deadline(seconds)
             case Sleep(seconds):
                 stream.sleep(seconds)
+            case Handshake(server_hostname):
+                return stream.handshake(server_hostname)
             case Ask(function, arguments):
                 return self._ask(function, arguments)
             case Report(error):

@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
 import smtp_pop_core
 from smtp_pop_core import (
+    AuthenticationFailed,
     ConnectionLost,
     Error,
     LocalProtocolError,
@@ -11,6 +14,8 @@ from smtp_pop_core import (
     Rejected,
     RemoteProtocolError,
     Stopping,
+    pop3,
+    sasl,
     smtp,
 )
 
@@ -19,6 +24,8 @@ TREE = [
     *((RemoteProtocolError, ProtocolError), (ConnectionLost, Error)),
     *((Rejected, Error), (smtp.Rejected, Rejected), (MessageAborted, Error)),
     *((PolicyError, Error), (Stopping, Error), (Error, Exception)),
+    *((AuthenticationFailed, Rejected), (pop3.Rejected, Rejected)),
+    *((pop3.MaildropInUse, Error), (sasl.Denied, Error), (sasl.ExchangeError, Error)),
 ]
 
 
@@ -32,7 +39,16 @@ def test_no_other_error_is_public() -> None:
     errors = {
         each for each in public if isinstance(each, type) and issubclass(each, Error)
     }
-    assert errors == {error for error, _ in TREE if error is not smtp.Rejected}
+    behind_doors = {
+        *(smtp.Rejected, pop3.Rejected, pop3.MaildropInUse),
+        *(sasl.Denied, sasl.ExchangeError),
+    }
+    assert errors == {error for error, _ in TREE} - behind_doors
+
+
+@pytest.mark.parametrize("door", [smtp, pop3])
+def test_a_failed_login_is_a_no_of_its_protocol(door: Any) -> None:
+    assert door.AuthenticationFailed.__bases__ == (door.Rejected, AuthenticationFailed)
 
 
 def test_a_broken_line_is_kept_up_to_512_octets() -> None:

@@ -7,7 +7,11 @@ from smtp_pop_core import CLIENT, NEED_DATA, PAUSED, SERVER, Limits, Timeouts
 
 NUMBERS = [each.name for each in fields(Limits()) if each.name != "timeouts"]
 UNBOUNDED = ["content", "messages"]
-AT_LEAST_512 = ["command_line", "reply_line"]  # RFC 5321 section 4.5.3.1
+LEAST = {  # RFC 5321 section 4.5.3.1, RFC 2449 section 4
+    "command_line": 512,
+    "reply_line": 512,
+    "pop3_command_line": 255,
+}
 
 
 def limits_with(name: str, value: Any) -> Limits:
@@ -16,13 +20,13 @@ def limits_with(name: str, value: Any) -> Limits:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_limit_may_be_as_low_as_the_standard_allows(name: str) -> None:
-    least = 512 if name in AT_LEAST_512 else 1
+    least = LEAST.get(name, 1)
     assert getattr(limits_with(name, least), name) == least
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_no_limit_is_lower(name: str) -> None:
-    least = 512 if name in AT_LEAST_512 else 1
+    least = LEAST.get(name, 1)
     for value in (least - 1, 0, -1):
         with pytest.raises(ValueError, match=f"{name} must be at least {least}"):
             limits_with(name, value)

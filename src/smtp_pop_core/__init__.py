@@ -1,10 +1,11 @@
 """SMTP and POP3 as pure state machines: what both protocols share.
 
-The protocols themselves are behind their own doors: `from smtp_pop_core import smtp`.
+Each protocol is behind a door of its own: `from smtp_pop_core import pop3, smtp`.
 """
 
 from ._errors import (
     Answer,
+    AuthenticationFailed,
     ConnectionLost,
     Error,
     LocalProtocolError,
@@ -23,6 +24,8 @@ from ._flow import (
     Content,
     Deadline,
     Flow,
+    Handshake,
+    Negotiated,
     On,
     Read,
     Report,
@@ -34,6 +37,7 @@ from ._flow import (
 )
 from ._limits import Limits, Timeouts
 from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
+from ._security import Logins, Security, Tls
 from ._source import Sendable
 
 __version__ = "0.1.0"
@@ -53,6 +57,8 @@ __all__ = [
     "Request",
     "Read",
     "Write",
+    "Handshake",
+    "Negotiated",
     "Deadline",
     "Sleep",
     "Ask",
@@ -64,12 +70,16 @@ __all__ = [
     "Blocks",
     "AsyncBlocks",
     "Sendable",
+    "Tls",
+    "Security",
+    "Logins",
     "Error",
     "ProtocolError",
     "LocalProtocolError",
     "RemoteProtocolError",
     "ConnectionLost",
     "Rejected",
+    "AuthenticationFailed",
     "Answer",
     "MessageAborted",
     "PolicyError",

@@ -19,6 +19,7 @@ _BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
 
 # bytes.find needs up to twice the time for these.
 _DOT_LINE: Final = re.compile(rb"\r\n\.")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _END_LINE: Final = re.compile(rb"\r\n\.\r\n")
 
 
@@ -124,7 +125,26 @@ class Stuffer:
         """
         if self._held:
             raise ParseError("content ends with a bare CR")
-        return b".\r\n" if self._at_line_start else _END
+        if self._at_line_start:
+            return b".\r\n"
+        self._at_line_start = True
+        self.octets += 2
+        return _END
+
+
+class LfToCrlf:
+    """Makes CRLF of every LF, and leaves a bare CR as it is: for what is received."""
+
+    __slots__ = ("_after_cr",)
+
+    def __init__(self) -> None:
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return a block with CRLF for every LF; it is as good as complete."""
+        first = b"\r" if self._after_cr else b""
+        self._after_cr = data.endswith(b"\r")
+        return _BARE_LF.sub(b"\r\n", first + data)[len(first) :]
 
 
 class LineEnds:

@@ -73,6 +73,10 @@ class Rejected(Error):
         self.temporary = temporary
 
 
+class AuthenticationFailed(Rejected):
+    """A login was refused, or the server has not proved itself."""
+
+
 class MessageAborted(Error):
     """The content ended early or cannot be accepted.  Store nothing of it."""
 

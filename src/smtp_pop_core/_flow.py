@@ -6,8 +6,15 @@ of the function that was asked.  A driver is one loop; all knowledge of the prot
 stays in the flow.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +54,39 @@ class Deadline:
     """
 
     seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """Begin TLS: from now on all octets travel inside it.
+
+    The answer is `Negotiated`.  What goes wrong, an ssl.SSLError for one, is thrown in;
+    then the connection is of no use.
+
+    Attributes:
+        server_hostname: For a client, the name that the server's certificate has to
+            have; None for a server.
+    """
+
+    server_hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What a handshake has come to.
+
+    Attributes:
+        version: The version of TLS, as "TLSv1.3".
+        cipher: The name of the cipher suite.
+        certificate: The peer's certificate in DER, or None if it has shown none.
+        bindings: The channel bindings that there are: "tls-exporter", "tls-unique",
+            "tls-server-end-point", and the data of each.
+    """
+
+    version: str
+    cipher: str
+    certificate: bytes | None = field(default=None, repr=False)
+    bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +131,10 @@ class On:
     """
 
     stream: str
-    request: "Read | Write | Deadline | Sleep | Ask | Report"
+    request: "Read | Write | Handshake | Deadline | Sleep | Ask | Report"
 
 
-Request: TypeAlias = Read | Write | Deadline | Sleep | Ask | Report | On
+Request: TypeAlias = Read | Write | Handshake | Deadline | Sleep | Ask | Report | On
 
 # Any: what a request is answered with depends on the request.
 Flow: TypeAlias = Generator[Request, Any, T]

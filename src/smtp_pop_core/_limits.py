@@ -1,11 +1,12 @@
 """Every bound of the library, with its unit."""
 
 from dataclasses import dataclass, field, fields
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long to wait, in seconds.  RFC 5321 section 4.5.3.2.
+    """How long to wait, in seconds.  RFC 5321 section 4.5.3.2, RFC 1939 section 3.
 
     Each is for one step and not for the whole conversation, and single octets do not
     push it back.
@@ -16,9 +17,12 @@ class Timeouts:
         rcpt: A client waits for the reply to RCPT.
         data: A client waits for the reply to DATA.
         block: Either side: for one block of content, `Limits.block` octets.
-        end: A client waits for the reply to the end of the content.
+        end: A client waits for the reply to the end of the content, or to the QUIT with
+            which POP3 removes messages.
         other: A client waits for the reply to any other command.
         command: A server waits for the next command.
+        autologout: A POP3 server waits for the next command.  RFC 1939 section 3 wants
+            600 at least.
         write: A server waits until the peer has taken its replies.
     """
 
@@ -30,12 +34,16 @@ class Timeouts:
     end: float = 600
     other: float = 300
     command: float = 300
+    autologout: float = 600
     write: float = 180
 
     def __post_init__(self) -> None:
         for each in fields(self):
             if not getattr(self, each.name) > 0:
                 raise ValueError(f"{each.name} must be above 0 seconds")
+
+
+_LEAST: Final = {"command_line": 512, "reply_line": 512, "pop3_command_line": 255}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +53,24 @@ class Limits:
     Attributes:
         command_line: Octets of a command line with its CRLF; extensions add to it for
             MAIL and RCPT.  Over it: 500.  RFC 5321 section 4.5.3.1.4.
+        pop3_command_line: The same for POP3.  Over it: -ERR.  RFC 2449 section 4.
         auth_line: Octets of a line of an authentication exchange.  RFC 4954 section 4.
-        reply_line: Octets of a line of a reply with its CRLF that a client
-            accepts.  Over it: RemoteProtocolError.  RFC 5321 section 4.5.3.1.5 wants
-            512 at least.
+        reply_line: Octets of a line of a reply or response with its CRLF that a client
+            accepts.  Over it: RemoteProtocolError.  RFC 5321 section 4.5.3.1.5 and
+            RFC 1939 section 3 want 512 at least.
         reply_lines: Lines of a reply that a client accepts.
-        content: Octets of a message's content as the application gets it, or None for
-            no bound.  Over it the content is read to its end and answered 552.
+        listing: Octets of a listing of LIST, UIDL or CAPA that a client accepts.  Over
+            it: RemoteProtocolError.
+        content: Octets of a message's content, or None for no bound.  A server reads
+            what is longer to its end and answers 552; a POP3 client streams any length
+            and has this bound only where it returns a message in one piece.
         recipients: Accepted recipients of a message.  Over it: 452 4.5.3, and those
             accepted stay.  RFC 5321 section 4.5.3.1.8 wants 100 at least.
         bad_commands: Commands of a session that are unknown, malformed or too long.
-            Over it: 421.  Commands out of order do not count: a client that pipelines
-            sends them after a refusal.
+            Over it: 421, or -ERR and the end.  Commands out of order do not count: a
+            client that pipelines sends them after a refusal.
+        failed_logins: Logins of a session that fail.  With the last of them the server
+            ends the session.
         messages: Messages of a session, or None for no bound.  Over it: 421.
         block: Octets of content that are read, handed on and written in one go.
         pipelined_commands: Commands that a client sends before it reads their replies.
@@ -66,12 +80,15 @@ class Limits:
     """
 
     command_line: int = 512
+    pop3_command_line: int = 255
     auth_line: int = 12_288
     reply_line: int = 4_096
     reply_lines: int = 1_000
+    listing: int = 20_000_000
     content: int | None = 50_000_000
     recipients: int = 1_000
     bad_commands: int = 20
+    failed_logins: int = 5
     messages: int | None = None
     block: int = 65_536
     pipelined_commands: int = 100
@@ -81,6 +98,6 @@ class Limits:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            least = 512 if each.name in ("command_line", "reply_line") else 1
+            least = _LEAST.get(each.name, 1)
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{each.name} must be at least {least}")

@@ -5,17 +5,25 @@ in the application is a Report to the operator, and the peer hears none of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from . import sasl
 from ._endpoint import Endpoint
 from ._errors import MessageAborted, Stopping
 from ._flow import Ask, Deadline, Flow, Report, Write, read
 
 E = TypeVar("E")
 A = TypeVar("A")
+
+
+Exchange: TypeAlias = (
+    Generator[sasl.Challenge | sasl.Question, object, sasl.Success]
+    | Generator[sasl.Question, object, sasl.Success]
+)
+"""The server's side of a login, with a mechanism or without."""
 
 
 class Ending(Enum):
@@ -26,6 +34,10 @@ class Ending(Enum):
     TIMEOUT = "timeout"  # the client was too slow
     STOPPING = "stopping"  # the server shuts down
     REFUSED = "refused"  # the server ended it, by a limit or the application's word
+
+
+class Unanswered(Exception):
+    """The application could not answer a question.  Stays inside the core."""
 
 
 class Serving(ABC, Generic[E, A]):
@@ -66,6 +78,46 @@ class Serving(ABC, Generic[E, A]):
             yield Report(error)
             return self.failed()
         return answer
+
+    @abstractmethod
+    def challenge(self, data: bytes) -> Flow[bytes]:
+        """Send a challenge, and return the response to it.
+
+        Raises:
+            ExchangeError: There is none.
+        """
+
+    def prove(
+        self,
+        exchange: Exchange,
+        authenticate: Callable[[sasl.Question], object],
+    ) -> Flow[sasl.Success]:
+        """Run the server's side of a login to its end.
+
+        Raises:
+            Denied: The credentials are wrong.
+            ExchangeError: What the client has sent is malformed, or it gave up.
+            Unanswered: The application failed, which has been reported.
+        """
+        answer: object = None
+        with closing(exchange):
+            while True:
+                try:
+                    request = exchange.send(answer)
+                except StopIteration as end:
+                    success: sasl.Success = end.value
+                    return success
+                except TypeError as error:  # not what the question asked for
+                    yield Report(error)
+                    raise Unanswered from error
+                if isinstance(request, sasl.Challenge):
+                    answer = yield from self.challenge(request.data)
+                    continue
+                try:
+                    answer = yield Ask(authenticate, (request,))
+                except Exception as error:
+                    yield Report(error)
+                    raise Unanswered from error
 
     def flush(self) -> Flow[None]:
         """Write what has been gathered.

@@ -14,8 +14,12 @@ from ._roles import NEED_DATA, Signal
 E = TypeVar("E")
 
 
-def listen(conn: Endpoint[E], limit: float) -> Flow[E]:
-    """Wait for one event, so many seconds.
+def listen(conn: Endpoint[E], limit: float | None) -> Flow[E]:
+    """Wait for one event.
+
+    Args:
+        conn: The connection.
+        limit: For how many seconds; None: within the deadline that holds.
 
     Raises:
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
@@ -24,7 +28,7 @@ def listen(conn: Endpoint[E], limit: float) -> Flow[E]:
     waiting = False
     while (event := conn.next_event()) is NEED_DATA and not conn.closed:
         try:
-            if not waiting:
+            if limit is not None and not waiting:
                 waiting = True
                 yield Deadline(limit)
             data = yield from read()

@@ -19,6 +19,7 @@ from smtp_pop_core.smtp._codec import (
     Codec,
     read_auth_response,
     write_auth_response,
+    write_bdat,
 )
 from smtp_talk import codes, said_by_server, server_in
 
@@ -231,7 +232,10 @@ def check_what_is_read(line: bytes) -> None:
     for codec in (FULL, BARE):
         with suppress(BadLine):  # and nothing else
             command = codec.read_command(line, allow)
-            written = codec.write_command(command)
+            if isinstance(command, (smtp.Bdat, smtp.BdatLast)):
+                written = write_bdat(command)
+            else:
+                written = codec.write_command(command)
             assert not set(written[:-2]) & set(b"\r\n\0")
             assert codec.read_command(written[:-2], allow) == command
             readable[type(command)] += 1
@@ -357,7 +361,7 @@ PADS = [
     (b"RCPT TO:<", b"@b>", 512 + 507 + 29),  # RFC 3885 section 3.1
     (b"VRFY ", b"", 512),
     # RFC 1870 section 3, RFC 6531 section 3.1, RFC 3030 section 3, RFC 3885
-    (b"MAIL FROM:<", b"@b>", 512 + 26 + 10 + 16 + 107 + 9),
+    (b"MAIL FROM:<", b"@b>", 512 + 26 + 10 + 16 + 107 + 9 + 500),
     (b"AUTH PLAIN ", b"", 12_288),  # RFC 4954 section 4
 ]
 

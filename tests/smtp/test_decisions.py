@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driving import Driver, Expect, Peer, Say, play
+from driving import Driver, Expect, Peer, Say, Shake, play
 from serving import Served
 from smtp_pop_core import (
     CLIENT,
@@ -81,7 +81,7 @@ def test_the_defaults_are_the_same_in_async_code() -> None:
     assert served.driver.reports == []
 
 
-def test_a_handshake_is_not_the_flow_s_to_do() -> None:
+def test_a_handshake_that_fails_ends_the_session() -> None:
     extensions = (smtp.extensions.StartTls(),)
     served = Served(
         Deciding,
@@ -90,6 +90,7 @@ def test_a_handshake_is_not_the_flow_s_to_do() -> None:
         Expect(b"250-mx.example\r\n250 STARTTLS\r\n"),
         Say(b"STARTTLS\r\n"),
         Expect(b"220 Ready to start TLS\r\n"),
+        Shake(OSError("no shared cipher")),
         extensions=extensions,
     )
     assert served.ending is smtp.Ending.LOST

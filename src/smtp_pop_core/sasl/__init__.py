@@ -5,6 +5,7 @@ bindings are arguments, and what a server has stored is asked for.
 """
 
 from ._anonymous import ANONYMOUS
+from ._certificate import tls_server_end_point
 from ._choose import STANDARD, choose, offered
 from ._cram_md5 import CRAM_MD5
 from ._credentials import Anonymous, Credentials, External, Password, Token
@@ -61,6 +62,7 @@ from ._scram import (
     SCRAM_SHA_512,
     SCRAM_SHA_512_PLUS,
 )
+from ._users import Secret, Users
 
 __all__ = [
     "Credentials",
@@ -77,6 +79,7 @@ __all__ = [
     "ClientContext",
     "ServerContext",
     "BINDING_TYPES",
+    "tls_server_end_point",
     "is_mechanism_name",
     "Client",
     "ClientExchange",
@@ -93,6 +96,8 @@ __all__ = [
     "VerifyExternal",
     "VerifyAnonymous",
     "Authorize",
+    "Users",
+    "Secret",
     "ScramKeys",
     "PasswordHash",
     "parse_stored",

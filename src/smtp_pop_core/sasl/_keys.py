@@ -26,6 +26,9 @@ MOST_ITERATIONS: Final = 600_000
 HASHES: Final = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hashes of SCRAM, and their names in hashlib."""
 
+FAKE_SALT_LENGTH: Final = 16
+"""Octets."""
+
 _SALT: Final = range(1, 1_025)  # octets
 _BASE64: Final = "[A-Za-z0-9+/]+={0,2}"
 _SCRAM: Final = re.compile(
@@ -232,6 +235,38 @@ def verify_password(stored: str, password: str) -> bool:
         ValueError: The text is of neither kind.
     """
     return parse_stored(stored).verify(password)
+
+
+def fake_keys(
+    key: bytes,
+    user: str,
+    hash: str,
+    *,
+    size: int = FAKE_SALT_LENGTH,
+    iterations: int = DEFAULT_ITERATIONS,
+) -> ScramKeys:
+    """Make keys that nobody has, the same for a name each time.  RFC 5802 section 5.1.
+
+    Args:
+        key: A secret of the server.
+        user: The name, prepared.
+        hash: That of the mechanism.
+        size: Octets of the salt, as those of real users have.
+        iterations: As those of real users have.
+    """
+
+    def made(what: str, length: int) -> bytes:
+        message = f"{what} {hash} {user}".encode()
+        return hashlib.pbkdf2_hmac("sha512", key, message, 1, length)
+
+    length = hashlib.new(HASHES[hash]).digest_size
+    return ScramKeys(
+        hash,
+        made("salt", size),
+        iterations,
+        stored_key=made("stored", length),
+        server_key=made("server", length),
+    )
 
 
 def salted_password(password: str, hash: str, salt: bytes, iterations: int) -> bytes:

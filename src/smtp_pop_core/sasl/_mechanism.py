@@ -97,7 +97,8 @@ class ServerContext:
             keys.
 
     Raises:
-        ValueError: It is no such nonce, or the key is empty.
+        ValueError: It is no such nonce, the key is empty, or there are too few
+            iterations.
     """
 
     nonce: str = field(repr=False)
@@ -111,6 +112,8 @@ class ServerContext:
         _check_nonce(self.nonce)
         if not self.fake_salt_key:
             raise ValueError("the key of fake salts is empty")
+        if self.iterations < LEAST_ITERATIONS:
+            raise ValueError(f"fewer than {LEAST_ITERATIONS} iterations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ With -PLUS the proofs hold for this TLS channel only.  On failure the last messa
 server may be left out, and is: clients then get the reply of the protocol at once.
 """
 
-import hashlib
 import hmac
 import re
 from typing import Final
@@ -25,7 +24,7 @@ from ._exchange import (
     text_of,
 )
 from ._gs2 import SASLNAME, escape, unescape
-from ._keys import HASHES, ScramKeys, digest, mac, salted_password
+from ._keys import ScramKeys, digest, fake_keys, mac, salted_password
 from ._mechanism import (
     BINDING_TYPES,
     ClientContext,
@@ -56,7 +55,6 @@ _CLIENT_FINAL: Final = re.compile(
 _SERVER_FINAL: Final = re.compile(
     rf"(?:v=({_BASE64})|e=([ -+\--<>-~]{{1,100}})){_EXTENSIONS}"
 )
-_SALT_LENGTH: Final = 16  # octets of a fake one
 
 
 def scram_client(
@@ -135,7 +133,8 @@ def scram_server(
     header, flag, kind, authzid, bare, name, client_nonce = match.groups()
     data = _bind_server(context, flag, kind, binding=binding)
     user = prepare_or_deny(unescape(name))
-    fake = _fake_keys(hash, user, context)
+    key, iterations = context.fake_salt_key, context.iterations
+    fake = fake_keys(key, user, hash, iterations=iterations)  # for known users too
     stored = yield from ask_secret(FindScramKeys(user, hash), ScramKeys)
     if stored is not None and stored.hash != hash:
         raise TypeError(f"keys for {stored.hash} were given in place of {hash}")
@@ -187,25 +186,6 @@ def _bind_server(
 
 def _offers_plus(names: frozenset[str]) -> bool:
     return any(each.startswith("SCRAM-") and each.endswith("-PLUS") for each in names)
-
-
-def _fake_keys(hash: str, user: str, context: ServerContext) -> ScramKeys:
-    """Make keys that nobody has, the same for a name each time.  RFC 5802 section 5.1.
-
-    They are made for known users too: it takes the same time.
-    """
-    size = hashlib.new(HASHES[hash]).digest_size
-    salt, stored_key, server_key = (
-        hmac.digest(context.fake_salt_key, f"{what} {hash} {user}".encode(), "sha512")
-        for what in ("salt", "stored", "server")
-    )
-    return ScramKeys(
-        hash,
-        salt[:_SALT_LENGTH],
-        context.iterations,
-        stored_key[:size],
-        server_key[:size],
-    )
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

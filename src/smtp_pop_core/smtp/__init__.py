@@ -9,7 +9,7 @@ from ._application import (
     Envelope,
     Peer,
 )
-from ._client import etrn, expand, help, noop, open, quit, reset, verify
+from ._client import etrn, expand, help, noop, quit, reset, verify
 from ._commands import (
     Auth,
     AuthResponse,
@@ -44,8 +44,17 @@ from ._exchange import exchange
 from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
 from ._message import completed, count_hops, octets_of, recipients_of, sender_of
+from ._open import log_in, open
 from ._profile import RELAY, SUBMISSION, Profile
-from ._replies import Command, EnhancedCode, Rejected, Reply, ReplyClass, Subject
+from ._replies import (
+    AuthenticationFailed,
+    Command,
+    EnhancedCode,
+    Rejected,
+    Reply,
+    ReplyClass,
+    Subject,
+)
 from ._results import MailResult, Outcome, RecipientResult
 from ._send import send_mail, send_message
 from ._server import serve
@@ -95,6 +104,7 @@ __all__ = [
     "STATUSES",
     "status_of",
     "Rejected",
+    "AuthenticationFailed",
     "State",
     "TRANSITIONS",
     "PIPELINED",
@@ -109,6 +119,7 @@ __all__ = [
     "usual",
     "known",
     "open",
+    "log_in",
     "send_mail",
     "send_message",
     "sender_of",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .._flow import AsyncBlocks, Blocks
+from .. import sasl
+from .._flow import AsyncBlocks, Blocks, Negotiated
 from .._serving import Ending
 from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
@@ -46,11 +47,13 @@ class Peer:
         port: The port there, or 0.
     """
 
-    __slots__ = ("_conn", "_helo", "address", "port")
+    __slots__ = ("_conn", "_helo", "_identity", "_security", "address", "port")
 
     def __init__(self, conn: Connection, address: str = "", port: int = 0) -> None:
         self._conn = conn
         self._helo = ""
+        self._identity = ""
+        self._security: Negotiated | None = None
         self.address = address
         self.port = port
 
@@ -58,6 +61,20 @@ class Peer:
     def helo(self) -> str:
         """The name that the client gave in EHLO or HELO; "" before."""
         return self._helo
+
+    @property
+    def identity(self) -> str:
+        """Who has logged in, as the application named it; "" before."""
+        return self._identity
+
+    @property
+    def security(self) -> Negotiated | None:
+        """What the handshake has come to, or None: there was none."""
+        return self._security
+
+    def _forget(self) -> None:
+        """Forget what was said before TLS."""
+        self._helo = self._identity = ""
 
     @property
     def tls(self) -> bool:
@@ -86,6 +103,14 @@ class Application:
 
     def connect(self) -> Reply | None:
         """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
+        return None
+
+    def authenticate(self, question: sasl.Question) -> object:
+        """Answer what a login asks.  The default, None, lets nobody in.
+
+        `sasl.VerifyPassword` is answered with the identity of the user, or None; the
+        others as their descriptions say.  `sasl.Users` answers all of them.
+        """
         return None
 
     def mail(self, command: Mail) -> Reply | None:
@@ -139,6 +164,10 @@ class AsyncApplication:
 
     async def connect(self) -> Reply | None:
         """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
+        return None
+
+    async def authenticate(self, question: sasl.Question) -> object:
+        """Answer what a login asks, as `Application.authenticate` does."""
         return None
 
     async def mail(self, command: Mail) -> Reply | None:

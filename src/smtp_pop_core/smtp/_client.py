@@ -5,69 +5,34 @@ exception leaves the Connection CLOSED, unless nothing was sent.
 """
 
 from contextlib import suppress
-from typing import Final
 
-from .._errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
+from .._errors import ConnectionLost, RemoteProtocolError
 from .._flow import Flow
 from ._commands import (
-    Connect,
-    Ehlo,
     Etrn,
     Expn,
-    Helo,
     Help,
-    Lhlo,
     Noop,
     Quit,
     Rset,
     Vrfy,
 )
 from ._connection import Connection
-from ._exchange import exchange, receive
-from ._extensions import Extensions
+from ._exchange import exchange
 from ._replies import Command, Rejected, Reply
-from ._state import TRANSITIONS, State
-
-_NO_EHLO: Final = frozenset({500, 502, 504, 550})  # RFC 5321 section 3.2
+from ._state import TRANSITIONS
 
 
-def _insist(conn: Connection, command: Command) -> Flow[Reply]:
+def insist(conn: Connection, command: Command) -> Flow[Reply]:
+    """Send one command and return its reply, which has to be 2xx or 3xx.
+
+    Raises:
+        Rejected: It was 4xx or 5xx.  The session goes on.
+    """
     reply = yield from exchange(conn, command)
     if reply.code >= 400:
         raise Rejected(command, reply)
     return reply
-
-
-def open(conn: Connection) -> Flow[Extensions]:
-    """Wait for the greeting and say EHLO, or HELO to a server that does not know it.
-
-    In LMTP it is LHLO.
-
-    Returns:
-        What the server offers, by keyword.
-
-    Raises:
-        Rejected: The greeting, EHLO or HELO was refused.  QUIT has been said after a
-            greeting that was a no; after the others the session goes on.
-        RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
-        ConnectionLost: The connection ended.  The state is CLOSED.
-        LocalProtocolError: The greeting has been heard already.
-    """
-    if conn.state is not State.CONNECTING:
-        raise LocalProtocolError(f"no greeting is due in {conn.state!r}")
-    greeting = yield from receive(conn, conn.limits.timeouts.greeting)
-    if greeting.code >= 400:
-        yield from quit(conn)
-        raise Rejected(Connect(), greeting)
-    if conn.lmtp:
-        yield from _insist(conn, Lhlo(conn.domain))
-        return conn.extensions
-    reply = yield from exchange(conn, Ehlo(conn.domain))
-    if reply.code in _NO_EHLO:
-        yield from _insist(conn, Helo(conn.domain))
-    elif reply.code >= 400:
-        raise Rejected(Ehlo(conn.domain), reply)
-    return conn.extensions
 
 
 def verify(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Reply]:
@@ -79,7 +44,7 @@ def verify(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Rep
     Raises:
         Rejected: It does not, or the server does not tell.
     """
-    return (yield from _insist(conn, Vrfy(string, smtputf8=smtputf8)))
+    return (yield from insist(conn, Vrfy(string, smtputf8=smtputf8)))
 
 
 def expand(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Reply]:
@@ -91,7 +56,7 @@ def expand(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Rep
     Raises:
         Rejected: There is no such list, or the server does not tell.
     """
-    return (yield from _insist(conn, Expn(string, smtputf8=smtputf8)))
+    return (yield from insist(conn, Expn(string, smtputf8=smtputf8)))
 
 
 def help(conn: Connection, topic: str = "") -> Flow[Reply]:
@@ -100,7 +65,7 @@ def help(conn: Connection, topic: str = "") -> Flow[Reply]:
     Raises:
         Rejected: There is none.
     """
-    return (yield from _insist(conn, Help(topic)))
+    return (yield from insist(conn, Help(topic)))
 
 
 def etrn(conn: Connection, node: str) -> Flow[Reply]:
@@ -112,7 +77,7 @@ def etrn(conn: Connection, node: str) -> Flow[Reply]:
     Raises:
         Rejected: It does not: 458, 459 and others.
     """
-    return (yield from _insist(conn, Etrn(node)))
+    return (yield from insist(conn, Etrn(node)))
 
 
 def noop(conn: Connection) -> Flow[Reply]:
@@ -121,7 +86,7 @@ def noop(conn: Connection) -> Flow[Reply]:
     Raises:
         Rejected: The server refuses even that.
     """
-    return (yield from _insist(conn, Noop()))
+    return (yield from insist(conn, Noop()))
 
 
 def reset(conn: Connection) -> Flow[Reply]:
@@ -130,7 +95,7 @@ def reset(conn: Connection) -> Flow[Reply]:
     Raises:
         Rejected: The server refuses even that.
     """
-    return (yield from _insist(conn, Rset()))
+    return (yield from insist(conn, Rset()))
 
 
 def quit(conn: Connection) -> Flow[Reply | None]:

@@ -285,7 +285,7 @@ class Codec:
     def _write_mail(self, command: Mail) -> str:
         if command.body is Body.BINARYMIME and not self._binary:
             raise OutOfOrder("BINARYMIME was not offered")
-        fields = ("size", "body", "smtputf8", "ret", "envid")
+        fields = ("size", "body", "smtputf8", "ret", "envid", "auth")
         text = _write_parameters(command, fields, self._mail)
         return f"FROM:<{command.sender}>{text}"
 

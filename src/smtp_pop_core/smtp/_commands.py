@@ -19,6 +19,7 @@ from .._abnf import (
     require_str,
     upper,
 )
+from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply
 
@@ -32,14 +33,14 @@ _UTF8_TEXT: Final = re.compile(
     r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029])?"
 )
 _FIELDS: Final = frozenset(
-    {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "NOTIFY", "ORCPT"}
+    {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "NOTIFY", "ORCPT"}
 )  # they have a field of their own
 _LARGEST_CHUNK: Final = 10**18
 _ENVID_LENGTH: Final = 100  # RFC 3461 section 4.4
+_AUTH_LENGTH: Final = 494  # RFC 4954 section 5: 500 with " AUTH="
 _ORCPT_LENGTH: Final = 500  # RFC 3461 section 4.2
 _NODE: Final = re.compile("[!-~]+")
 _XTEXT_OF: Final = re.compile("[ -~\x80-\xff]+")
-_MECHANISM: Final = re.compile(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
 
 
 class Body(Enum):
@@ -136,6 +137,9 @@ class Mail(Command):
         ret: What a failure notice brings back, or None.  RFC 3461.
         envid: An identifier that notices bring back, 1 to 100 printable ASCII
             characters as xtext, or None.  RFC 3461 section 4.4.
+        auth: Who has handed the message in, as the client says: an address; "" for
+            somebody who is not known; or None.  It counts only from those who are
+            trusted.  RFC 4954 section 5.
         extra: Parameters of extensions that have no field here.
 
     Raises:
@@ -148,6 +152,7 @@ class Mail(Command):
     smtputf8: bool = field(default=False, kw_only=True)
     ret: Ret | None = field(default=None, kw_only=True)
     envid: str | None = field(default=None, kw_only=True)
+    auth: str | None = field(default=None, kw_only=True)
     extra: Extra = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -164,6 +169,8 @@ class Mail(Command):
             _require("ret", self.ret, Ret)
         if self.envid is not None:
             _check_xtext(self.envid, _ENVID_LENGTH)
+        if self.auth:
+            _check_xtext(self.auth, _AUTH_LENGTH)
         if self.extra:
             _check_extra(self.extra)
 
@@ -386,7 +393,7 @@ class Auth(Command):
     initial: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not _MECHANISM.fullmatch(self.mechanism):
+        if not is_mechanism_name(self.mechanism):
             raise ValueError(f"not the name of a mechanism: {self.mechanism!r}")
         if self.initial is not None:
             _require("initial", self.initial, bytes)

@@ -52,6 +52,7 @@ from ._defaults import (
     default_reply,
 )
 from ._events import Event
+from ._extensions import Auth as AuthOffer
 from ._extensions import Extension, Extensions, Size, known, usual
 from ._extensions import Limits as LimitsOffer
 from ._grammar import domain_of
@@ -277,6 +278,23 @@ class Connection(Endpoint[Event]):
     def close(self) -> None:
         """Say that the connection is gone, or given up.  The state is CLOSED."""
         self._session.state = State.CLOSED
+
+    def offer_mechanisms(self, names: Iterable[str]) -> None:
+        """Say which mechanisms a server offers from now on; none takes AUTH back.
+
+        Raises:
+            ValueError: A name is none.
+        """
+        offer = AuthOffer(tuple(names))
+        self._known.pop(AuthOffer.keyword, None)
+        if offer.mechanisms:
+            self._known[AuthOffer.keyword] = offer
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The mechanisms that AUTH has now: what was offered in this session."""
+        offer = self.extensions.get(AuthOffer.keyword)
+        return offer.mechanisms if isinstance(offer, AuthOffer) else ()
 
     def default_reply(self, command: Event | Signal) -> Reply:
         """Return what a sound server says to a command.

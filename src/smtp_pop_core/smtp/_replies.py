@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import ParseError
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
@@ -124,6 +125,9 @@ _PATH: Final = re.compile(r'<((?:[^"<>]++|"[^"\\]*+(?:\\.[^"\\]*+)*")+)>')
 _UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
 
 
+_CHALLENGE: Final = 334  # RFC 4954 section 4
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a server says to a command.  RFC 5321 section 4.2.
@@ -193,8 +197,14 @@ class Reply:
         r"""The lines joined with "\n".  It comes from the peer: see `lines`."""
         return "\n".join(self.lines)
 
+    def __repr__(self) -> str:
+        lines = ("(secret)",) if self.code == _CHALLENGE else self.lines
+        return f"Reply(code={self.code}, lines={lines!r}, enhanced={self.enhanced!r})"
+
     def __str__(self) -> str:
-        """The reply on one line, controls escaped."""
+        """The reply on one line, controls escaped, a challenge hidden."""
+        if self.code == _CHALLENGE:
+            return f"{self.code} (secret)"
         words = [str(self.code), *map(str, filter(None, [self.enhanced])), *self.lines]
         return printable(" ".join(words)).rstrip(" ")
 
@@ -213,3 +223,22 @@ class Rejected(_Rejected):
         super().__init__(f"{name}: {reply}", temporary=reply.temporary)
         self.command = command
         self.reply = reply
+
+
+class AuthenticationFailed(Rejected, _AuthenticationFailed):
+    """The login was refused, or the server has not proved itself.
+
+    Attributes:
+        command: What was asked last.
+        reply: The answer: 4xx or 5xx, or 235 from a server that has not proved itself.
+        temporary: Whether the same credentials may do later.
+        reason: What was wrong with what the server has shown, or None.
+    """
+
+    def __init__(
+        self, command: Command, reply: Reply, *, reason: Exception | None = None
+    ) -> None:
+        super().__init__(command, reply)
+        self.reason = reason
+        if reason is not None:
+            self.args = (f"{self.args[0]}: {reason}",)

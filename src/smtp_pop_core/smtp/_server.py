@@ -7,11 +7,18 @@ in the application is 451 to the peer and a Report to the operator.
 from contextlib import suppress
 from typing import Final
 
-from .._errors import LocalProtocolError, MessageAborted
+from .. import sasl
+from .._base64 import encode_base64
+from .._errors import (
+    LocalProtocolError,
+    MessageAborted,
+    RemoteProtocolError,
+    Stopping,
+)
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Report
-from .._roles import PAUSED
-from .._serving import Ending, Serving, say_unavailable
+from .._flow import Ask, Content, Deadline, Flow, Handshake, Report, Sleep
+from .._security import Logins
+from .._serving import Ending, Serving, Unanswered, say_unavailable
 from ._application import (
     NO_STORE,
     Application,
@@ -47,6 +54,11 @@ from ._events import Event
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
 
+_WELCOME: Final = Reply(235, ("Authentication succeeded",), EnhancedCode(2, 7, 0))
+_DENIED: Final = Reply(535, ("Authentication failed",), EnhancedCode(5, 7, 8))
+_MALFORMED: Final = Reply(501, ("The exchange was given up",), EnhancedCode(5, 5, 2))
+_CANNOT_TELL: Final = Reply(454, ("Cannot tell for now",), EnhancedCode(4, 7, 0))
+_TOO_MANY: Final = Reply(421, ("Too many failed logins",), EnhancedCode(4, 7, 0))
 _FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0))
 _TIMEOUT: Final = Reply(421, ("Timeout, closing",), EnhancedCode(4, 4, 2))
 _STOPPING: Final = Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2))
@@ -82,17 +94,21 @@ def serve(
     application: ApplicationFactory,
     address: str = "",
     port: int = 0,
+    *,
+    logins: Logins | None = None,
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
-    The application is asked only about what it decides; its `close` is called in the
-    end, unless the flow itself is closed before.
+    If the connection has TLS from the start, the flow begins with a `Handshake`.  The
+    application is asked only about what it decides; its `close` is called in the end,
+    unless the flow itself is closed before.
 
     Args:
         conn: A new connection in the role of the server.
         application: Called with a Peer; what it returns decides for this session.
         address: Where the client comes from, for the Peer; "" where there is none.
         port: The port there, or 0.
+        logins: What can be checked, for AUTH; None: there is no AUTH.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
@@ -103,8 +119,11 @@ def serve(
         if not isinstance(decider, (Application, AsyncApplication)):
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
+        if conn.tls:  # nothing can be said without a handshake
+            yield Report(error)
+            return Ending.REFUSED
         return (yield from say_unavailable(conn, error, conn.send(_UNAVAILABLE)))
-    session = _Serving(conn, decider, peer)
+    session = _Serving(conn, decider, peer, logins)
     try:
         ending = yield from session.run()
     except TimeoutError:
@@ -119,17 +138,24 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     """One session of a server."""
 
     def __init__(
-        self, conn: Connection, application: Application | AsyncApplication, peer: Peer
+        self,
+        conn: Connection,
+        application: Application | AsyncApplication,
+        peer: Peer,
+        logins: Logins | None,
     ) -> None:
         super().__init__(conn, application, (Application, AsyncApplication))
         self._conn: Final = conn
         self._peer: Final = peer
+        self._logins: Final = logins
+        self._failed_logins = 0
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
         self._ending = Ending.LOST
+        self._in_handshake = False  # nothing can be said
 
     def failed(self) -> Reply:
         """Return the reply to what went wrong in the application."""
@@ -142,14 +168,26 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             TimeoutError: The peer was too slow, and does not take our replies.
         """
         try:
+            if self._conn.tls:
+                yield from self._shake_hands()
+            self._offer_mechanisms()
             return (yield from self._commands())
+        except _HandshakeFailed:
+            return Ending.LOST
         except TimeoutError:
-            if not self._deaf:
+            if not (self._deaf or self._in_handshake):
                 yield from self._say(_TIMEOUT)
                 yield from self.flush()
             return Ending.TIMEOUT
 
     def _commands(self) -> Flow[Ending]:
+        while (command := (yield from self._next())) is not None:
+            yield from self._answer(command)
+        yield from self.flush()
+        return self._ending
+
+    def _next(self) -> Flow[Command | None]:
+        """Return the next command; None if there is none, because the session ends."""
         conn = self._conn
         waiting = False
         while True:
@@ -157,16 +195,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 yield from self._say(_STOPPING)
                 self._ending = Ending.STOPPING
             event = conn.next_event()
-            if conn.state is State.CLOSED:
-                yield from self.flush()
-                return self._ending
-            if event is PAUSED:  # a handshake is due, which is for another to do
-                yield from self.flush()
-                return self._ending
+            if conn.closed:
+                return None
             if isinstance(event, Command):
-                waiting = False
-                yield from self._answer(event)
-                continue
+                return event
             yield from self.flush()
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
@@ -177,6 +209,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """Answer one command, and take note of what it brings."""
         if isinstance(command, (Bdat, BdatLast)):
             yield from self._message()
+            return
+        if isinstance(command, Auth):
+            yield from self._log_in(command)
+            yield from self.flush()
             return
         reply = yield from self._decide(command)
         reply = yield from self._say(reply)
@@ -197,6 +233,90 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             type(command) not in PIPELINED or len(self._out) > self._conn.limits.block
         ):  # RFC 2920 section 3.2
             yield from self.flush()
+        if self._conn.handshake_due:
+            yield from self._start_tls()
+
+    def _start_tls(self) -> Flow[None]:
+        try:
+            self._conn.begin_tls()
+        except RemoteProtocolError:  # octets that would be read inside TLS
+            return
+        self._peer._forget()
+        yield from self._shake_hands()
+        self._offer_mechanisms()
+
+    def _shake_hands(self) -> Flow[None]:
+        self._in_handshake = True
+        yield Deadline(self._conn.limits.timeouts.greeting)
+        try:
+            self._peer._security = yield Handshake()
+        except TimeoutError:
+            raise
+        except Exception as error:
+            raise _HandshakeFailed from error
+        self._in_handshake = False
+
+    def _offer_mechanisms(self) -> None:
+        if self._logins is not None:
+            offered = self._logins.offered(
+                tls=self._conn.tls, negotiated=self._peer.security
+            )
+            self._conn.offer_mechanisms(offered)
+
+    def _log_in(self, command: Auth) -> Flow[None]:
+        """Find out who it is; a no takes its time.  RFC 4954 section 4."""
+        conn, logins = self._conn, self._logins
+        offered = conn.mechanisms
+        if logins is None or command.mechanism not in offered:
+            yield from self._say(conn.default_reply(command))
+            return
+        try:
+            if not self.decides("authenticate"):
+                raise sasl.Denied
+            nonce: str = yield Ask(logins.nonce)
+            exchange = logins.begin(
+                command.mechanism,
+                logins.context(nonce, conn.domain, offered, self._peer.security),
+                command.initial,
+            )
+            success = yield from self.prove(exchange, self._application.authenticate)
+        except sasl.Denied:
+            yield from self._refuse(_DENIED)
+        except sasl.ExchangeError:
+            yield from self._refuse(_MALFORMED)
+        except Unanswered:
+            yield from self._say(_CANNOT_TELL)
+        except _GaveUp:
+            pass
+        else:
+            self._peer._identity = success.identity
+            yield from self._say(_WELCOME)
+
+    def challenge(self, data: bytes) -> Flow[bytes]:
+        """Send a challenge, and return the response to it."""
+        text = encode_base64(data).decode("ascii")
+        yield from self._say(Reply(334, (text,)))
+        command = yield from self._next()
+        if isinstance(command, AuthResponse):
+            if command.data is None:
+                raise sasl.ExchangeError("the client has cancelled the exchange")
+            return command.data
+        if isinstance(command, BadCommand):
+            yield from self._refuse(command.reply)
+        raise _GaveUp
+
+    def _refuse(self, reply: Reply) -> Flow[None]:
+        """Say no to a login, after a while; after too many the session ends."""
+        self._failed_logins += 1
+        if self._logins is not None and self._logins.delay:
+            yield from self.flush()
+            try:
+                yield Sleep(self._logins.delay)
+            except Stopping:
+                self._stopping = True
+        if self._failed_logins >= self._conn.limits.failed_logins:
+            reply = _TOO_MANY
+        yield from self._say(reply)
 
     def _decide(self, command: Command) -> Flow[Reply]:
         application = self._application
@@ -324,3 +444,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _over(self) -> bool:
         """Whether no more of the content will come."""
         return self._end is not None or self._broken is not None
+
+
+class _HandshakeFailed(Exception):
+    """TLS was not reached."""
+
+
+class _GaveUp(Exception):
+    """An exchange has ended without its result."""

@@ -1,8 +1,19 @@
 """Extensions about the session: pipelining, status codes, help, TLS, authentication."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ._extension import Extension
+from ..._abnf import decode_xtext, encode_xtext, upper
+from ...sasl import is_mechanism_name
+from ._extension import Extension, Parameter
+
+
+def _read_auth(value: str | None) -> str:
+    return "" if value == "<>" else decode_xtext(value or "")
+
+
+def _write_auth(address: str) -> str:
+    return encode_xtext(address) or "<>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +57,15 @@ class Auth(Extension):
     """
 
     keyword = "AUTH"
+    mail: ClassVar = {"AUTH": Parameter(_read_auth, "auth", _write_auth)}
+    mail_octets: ClassVar[int] = 500
 
     mechanisms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.mechanisms:
+            if not is_mechanism_name(name):
+                raise ValueError(f"not the name of a mechanism: {name!r}")
 
     def arguments(self) -> str:
         """The mechanisms."""
@@ -55,4 +73,5 @@ class Auth(Extension):
 
     def read(self, arguments: str) -> "Auth":
         """Return the extension with the mechanisms that the server has."""
-        return Auth(tuple(arguments.upper().split()))
+        words = upper(arguments).split()
+        return Auth(tuple(word for word in words if is_mechanism_name(word)))

@@ -1,0 +1,159 @@
+"""TLS and login as values: what a client insists on, and what a server can check.
+
+They are looked at before anything is sent, and nothing that a peer says lowers them.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from . import sasl
+from ._errors import PolicyError
+from ._flow import Negotiated
+
+
+class Tls(StrEnum):
+    """When a client uses TLS.  Members are text: `"require"` serves as well."""
+
+    REQUIRE = "require"  # STARTTLS or STLS comes first, or nothing is sent but QUIT
+    OPPORTUNISTIC = "opportunistic"  # where it is offered, else without
+    IMPLICIT = "implicit"  # from the first octet on, as on ports 465 and 995
+    NONE = "none"  # never: who reads along reads all
+
+
+def no_nonce() -> str:
+    """Stand for a source of randomness where nobody has given one."""
+    raise PolicyError("a login needs a source of nonces")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """What a client insists on before it shows anything.
+
+    Attributes:
+        tls: When TLS is used, or None: REQUIRE with credentials, else NONE.
+        server_hostname: The name of the server, which its certificate has to have.
+        port: Its port, for mechanisms that sign it; or 0.
+        credentials: What the client has to show, or None: it does not log in.
+        mechanism: The name of the only mechanism that may be used, or names in the
+            order of preference.  None: the strongest that is offered.
+        mechanisms: Those that are known, the strongest first.
+        allow_insecure: Whether a password may be shown to those who read along.
+        nonce: Gives a fresh random text, printable and without commas, of 18 octets of
+            randomness or more.  Adapters have one.
+
+    Raises:
+        ValueError: There is no such policy.
+    """
+
+    tls: Tls | str | None = None
+    server_hostname: str = ""
+    port: int = 0
+    credentials: sasl.Credentials | None = None
+    mechanism: str | Sequence[str] | None = None
+    mechanisms: Sequence[sasl.Mechanism] = sasl.STANDARD
+    allow_insecure: bool = False
+    nonce: Callable[[], str] = field(default=no_nonce, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.tls is not None:
+            Tls(self.tls)
+
+    @property
+    def policy(self) -> Tls:
+        """When TLS is used."""
+        if self.tls is not None:
+            return Tls(self.tls)
+        return Tls.NONE if self.credentials is None else Tls.REQUIRE
+
+    def context(
+        self,
+        nonce: str,
+        service: str,
+        offered: Collection[str],
+        negotiated: Negotiated | None,
+    ) -> sasl.ClientContext:
+        """Return what a mechanism is given beside the credentials."""
+        return sasl.ClientContext(
+            nonce=nonce,
+            service=service,
+            host=self.server_hostname,
+            port=self.port,
+            bindings={} if negotiated is None else negotiated.bindings,
+            offered=frozenset(offered),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logins:
+    """What a server can check, and how.
+
+    Attributes:
+        stored: What the application has to compare with, or can verify.
+        fake_salt_key: A secret of the server that stays the same for years: with it
+            unknown users look like known ones.
+        nonce: As in `Security`.
+        mechanisms: Those that may be offered, the strongest first.
+        allow_insecure: Whether passwords may come without TLS.
+        delay: Seconds that a no to a login takes.
+        iterations: Iterations of SCRAM that unknown users are told.
+
+    Raises:
+        ValueError: The key is empty, or the delay is below 0.
+    """
+
+    stored: Collection[sasl.Stored]
+    fake_salt_key: bytes = field(repr=False)
+    nonce: Callable[[], str] = field(default=no_nonce, repr=False)
+    mechanisms: Sequence[sasl.Mechanism] = sasl.STANDARD
+    allow_insecure: bool = False
+    delay: float = 3
+    iterations: int = sasl.DEFAULT_ITERATIONS
+
+    def __post_init__(self) -> None:
+        if not self.fake_salt_key:
+            raise ValueError("the key of fake salts is empty")
+        if not self.delay >= 0:
+            raise ValueError(f"not a delay: {self.delay!r}")
+
+    def offered(self, *, tls: bool, negotiated: Negotiated | None) -> tuple[str, ...]:
+        """Return the names of the mechanisms that are offered now.
+
+        EXTERNAL is only offered to those who have shown a certificate.
+        """
+        stored = set(self.stored)
+        if negotiated is None or negotiated.certificate is None:
+            stored.discard(sasl.Stored.EXTERNAL)
+        return sasl.offered(
+            self.mechanisms,
+            stored=stored,
+            tls=tls,
+            allow_insecure=self.allow_insecure,
+            bindings={} if negotiated is None else negotiated.bindings,
+        )
+
+    def begin(
+        self, name: str, context: sasl.ServerContext, initial: bytes | None
+    ) -> sasl.Server:
+        """Begin the server's side of a mechanism that has been offered."""
+        for each in self.mechanisms:
+            if each.name == name and each.server is not None:
+                return each.server(context, initial)
+        raise AssertionError(f"{name} was offered")
+
+    def context(
+        self,
+        nonce: str,
+        host: str,
+        offered: Collection[str],
+        negotiated: Negotiated | None,
+    ) -> sasl.ServerContext:
+        """Return what a mechanism is given."""
+        return sasl.ServerContext(
+            nonce=nonce,
+            fake_salt_key=self.fake_salt_key,
+            host=host,
+            bindings={} if negotiated is None else negotiated.bindings,
+            offered=frozenset(offered),
+            iterations=self.iterations,
+        )

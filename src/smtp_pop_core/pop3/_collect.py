@@ -1,0 +1,80 @@
+"""Collecting what is new and, if wanted, deleting what is stored, as one flow."""
+
+from collections.abc import Callable
+
+from .._errors import PolicyError
+from .._flow import Ask, AsyncBlocks, Blocks, Content, Flow
+from ._client import messages, quit
+from ._connection import Connection
+from ._plan import Plan, Seen, plan
+from ._responses import ERR
+from ._results import Collected, Listed
+from ._retrieve import delete, drop, retrieve_each
+
+
+def collect(
+    conn: Connection,
+    store: Callable[[Listed, Blocks], object] | Callable[[Listed, AsyncBlocks], object],
+    *,
+    seen: Seen | None = None,
+    note: Callable[[str], object] | None = None,
+    delete_stored: bool = False,
+) -> Flow[Collected]:
+    """Fetch and store what is new, note it, delete what is stored if wanted, and QUIT.
+
+    Whatever ends the session, nothing is deleted that was not stored and noted before.
+
+    Args:
+        conn: A connection after a login.
+        store: Called with each message and its content; when it returns, the message
+            is on disk.  If it raises, the connection is closed and nothing is deleted.
+        seen: The ids of what was stored before, which are kept up to date; or None:
+            everything is new.
+        note: Called with the unique id of a message that has been stored; when it
+            returns, the id is on disk.  `Seen.line` is what to append to a file.
+        delete_stored: Whether messages that are stored are deleted.
+
+    Raises:
+        PolicyError: Ids are to be compared, and the server does not have them.
+        Rejected: The server does not list its messages.
+        MessageAborted: The connection was lost in the middle of a message.
+        ConnectionLost: It was lost before; nothing is deleted then.
+    """
+    listed = yield from messages(conn)
+    if seen is None:
+        wanted = Plan(listed, ())
+    elif any(each.unique_id is None for each in listed):
+        raise PolicyError("the server has no unique ids: it does not know UIDL")
+    else:
+        seen.forget_all_but(listed)
+        wanted = plan(listed, seen)
+    by_number = {each.number: each for each in wanted.fetch}
+    stored: list[Listed] = []
+
+    def take(number: int, content: Content) -> Flow[None]:
+        message = by_number[number]
+        yield Ask(store, (message, content))
+        yield from drop(content)
+        if seen is not None and message.unique_id is not None:
+            if note is not None:
+                yield Ask(note, (message.unique_id,))
+            seen.add(message.unique_id)
+        stored.append(message)
+
+    answers = yield from retrieve_each(conn, by_number, take)
+    refused = {by_number[number]: answer for number, answer in answers.items()}
+    marked: tuple[Listed, ...] = ()
+    if delete_stored:
+        marked = (*wanted.stored, *stored)
+        answers = yield from delete(conn, marked)
+        marked = tuple(each for each in marked if each.number not in answers)
+    reply = yield from quit(conn)
+    gone = reply is not None and reply.cls is not ERR
+    return Collected(
+        stored=tuple(stored),
+        known=wanted.stored,
+        refused=refused,
+        deleted=marked if gone else (),
+        in_doubt=() if gone else marked,
+        reply=reply,
+    )

@@ -1,0 +1,261 @@
+"""The beginning of a client's conversation: greeting, capabilities, TLS and login.
+
+What the client insists on is checked before anything is sent that is a secret, and no
+answer of the server lowers it.
+"""
+
+from typing import Final
+
+from .. import sasl
+from .._errors import LocalProtocolError, PolicyError
+from .._flow import Ask, Deadline, Flow, Handshake, Negotiated
+from .._security import Security, Tls
+from ._capabilities import Capabilities
+from ._capabilities import Utf8 as Utf8Offer
+from ._client import quit
+from ._commands import Apop, Auth, AuthResponse, Capa, Connect, Pass, Stls, User, Utf8
+from ._connection import Connection
+from ._exchange import exchange, insist, receive
+from ._responses import (
+    ERR,
+    MORE,
+    AuthenticationFailed,
+    Challenge,
+    Command,
+    Rejected,
+    Response,
+)
+from ._state import State
+
+_USER: Final = "USER"
+_APOP: Final = "APOP"
+_NO_SECURITY: Final = Security()
+
+
+def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Capabilities]:
+    """Hear the greeting, ask for the capabilities, begin TLS and log in.
+
+    A server that does not know CAPA is served all the same.  Capabilities are asked for
+    again after TLS and after the login.
+
+    Args:
+        conn: A new connection; for `Tls.IMPLICIT` with `tls=True`.
+        security: What the client insists on.  By default there is neither TLS nor a
+            login.
+
+    Returns:
+        What the server offers, by tag; empty if it does not say.
+
+    Raises:
+        Rejected: The greeting was a no.
+        AuthenticationFailed: The login was refused.  QUIT has been said.
+        PolicyError: The server does not offer what the client insists on.  QUIT has
+            been said, and nothing secret was sent.
+        RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
+        ConnectionLost: The connection ended.  The state is CLOSED.
+        LocalProtocolError: The greeting has been heard already, or the connection does
+            not fit to the policy.
+    """
+    if conn.state is not State.CONNECTING:
+        raise LocalProtocolError(f"no greeting is due in {conn.state!r}")
+    policy = security.policy
+    if conn.tls is not (policy is Tls.IMPLICIT):
+        raise LocalProtocolError("a connection has TLS from the start, or has not")
+    negotiated = None
+    if policy is Tls.IMPLICIT:
+        negotiated = yield from _shake_hands(conn, security)
+    greeting = yield from receive(conn, conn.limits.timeouts.greeting)
+    if greeting.cls is ERR:
+        raise Rejected(Connect(), greeting)
+    try:
+        yield from ask_capabilities(conn)
+        if policy in (Tls.REQUIRE, Tls.OPPORTUNISTIC):
+            negotiated = yield from _start_tls(conn, security)
+        if security.credentials is not None:
+            yield from log_in(conn, security, negotiated)
+            yield from ask_capabilities(conn)
+    except (PolicyError, Rejected):
+        yield from quit(conn)
+        raise
+    return conn.capabilities
+
+
+def ask_capabilities(conn: Connection) -> Flow[Capabilities]:
+    """Ask what the server can do.
+
+    Returns:
+        Its capabilities by tag.  If it does not know CAPA, what it has said before.
+    """
+    yield from exchange(conn, Capa())
+    return conn.capabilities
+
+
+def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
+    required = security.policy is Tls.REQUIRE
+    says_nothing = not conn.capabilities  # it may know STLS all the same
+    if "STLS" not in conn.capabilities and not (required and says_nothing):
+        if required:
+            raise PolicyError("TLS is required, and the server does not offer STLS")
+        return None
+    response = yield from exchange(conn, Stls())
+    if response.cls is ERR:
+        if required:
+            raise PolicyError(f"TLS is required, and the server said {response}")
+        return None
+    conn.begin_tls()
+    negotiated = yield from _shake_hands(conn, security)
+    yield from ask_capabilities(conn)
+    return negotiated
+
+
+def _shake_hands(conn: Connection, security: Security) -> Flow[Negotiated]:
+    try:
+        yield Deadline(conn.limits.timeouts.greeting)
+        negotiated: Negotiated = yield Handshake(security.server_hostname)
+    except BaseException:
+        conn.close()
+        raise
+    return negotiated
+
+
+def log_in(
+    conn: Connection, security: Security, negotiated: Negotiated | None = None
+) -> Flow[None]:
+    """Log in with USER and PASS, APOP or AUTH, whichever is right.
+
+    AUTH with the strongest mechanism that fits comes first; USER and PASS serve where
+    none does and the password may be shown.  APOP is used only if it was named.
+    Nothing weaker is tried after a no.
+
+    Raises:
+        AuthenticationFailed: The server said no, or has not proved itself.
+        PolicyError: Nothing that is offered fits.  Nothing secret was sent.
+    """
+    credentials = security.credentials
+    if credentials is None:
+        raise PolicyError("there is nothing to log in with")
+    name, mechanism = _choose(conn, security, credentials, negotiated)
+    if mechanism is not None:
+        yield from _authenticate(conn, security, mechanism, credentials, negotiated)
+        return
+    if not isinstance(credentials, sasl.Password):
+        raise AssertionError(f"chosen for {credentials!r}")
+    yield from _prepare_utf8(conn, credentials)
+    try:
+        if name == _APOP:
+            digest = sasl.apop_digest(conn.timestamp, credentials.password)
+            yield from insist(conn, Apop(credentials.user, digest))
+        else:
+            yield from insist(conn, User(credentials.user))
+            yield from insist(conn, Pass(credentials.password))
+    except Rejected as error:
+        raise AuthenticationFailed(error.command, error.response) from error
+
+
+def _prepare_utf8(conn: Connection, credentials: sasl.Password) -> Flow[None]:
+    """Say UTF8 where the name or password needs it.  RFC 6856 section 2.2."""
+    offer = conn.capabilities.find(Utf8Offer)
+    needed = not (credentials.user + credentials.password).isascii()
+    if needed and not conn.utf8 and offer is not None and offer.user:
+        yield from insist(conn, Utf8())
+
+
+def _choose(
+    conn: Connection,
+    security: Security,
+    credentials: sasl.Credentials,
+    negotiated: Negotiated | None,
+) -> tuple[str, sasl.Mechanism | None]:
+    """Return the name of what is used, and its mechanism if it is one of AUTH.
+
+    Raises:
+        PolicyError: Nothing fits.
+    """
+    given = security.mechanism
+    named = [given] if isinstance(given, str) else list(given or ())
+    reasons: list[str] = []
+    attempts: list[list[str] | None] = [[name.upper()] for name in named]
+    for names in attempts or (None, [_USER]):
+        try:
+            if names == [_USER] or names == [_APOP]:
+                _check_plain(conn, security, credentials, names[0])
+                return names[0], None
+            mechanism = sasl.choose(
+                conn.mechanisms,
+                credentials,
+                mechanism=names,
+                mechanisms=security.mechanisms,
+                tls=conn.tls,
+                allow_insecure=security.allow_insecure,
+                bindings={} if negotiated is None else negotiated.bindings,
+            )
+        except PolicyError as error:
+            reasons.append(str(error))
+        else:
+            return mechanism.name, mechanism
+    raise PolicyError("; ".join(reasons))
+
+
+def _check_plain(
+    conn: Connection, security: Security, credentials: sasl.Credentials, name: str
+) -> None:
+    """Check that USER and PASS, or APOP, can be used.
+
+    Raises:
+        PolicyError: They cannot.
+    """
+    if not isinstance(credentials, sasl.Password):
+        raise PolicyError(f"{name} takes a Password")
+    if credentials.authzid:
+        raise PolicyError(f"{name} cannot say as whom to act")
+    if name == _APOP:
+        if not conn.timestamp:
+            raise PolicyError("the greeting has no time-stamp that can be trusted")
+    elif not (conn.tls or security.allow_insecure):
+        raise PolicyError("USER and PASS would reveal a secret without TLS")
+    elif conn.capabilities and "USER" not in conn.capabilities:
+        raise PolicyError("the server does not offer USER")
+
+
+def _authenticate(
+    conn: Connection,
+    security: Security,
+    mechanism: sasl.Mechanism,
+    credentials: sasl.Credentials,
+    negotiated: Negotiated | None,
+) -> Flow[None]:
+    """Carry out an exchange with AUTH.  RFC 5034 section 4."""
+    nonce: str = yield Ask(security.nonce)
+    context = security.context(nonce, "pop", conn.mechanisms, negotiated)
+    prover = mechanism.begin(credentials, context)
+    initial = prover.initial
+    command: Command = Auth(mechanism.name, initial)
+    try:
+        response = yield from exchange(conn, command)
+    except LocalProtocolError:  # the line would be too long: send it in two
+        if initial is None:
+            raise
+        command = Auth(mechanism.name)
+        response = yield from exchange(conn, command)
+        if response.cls is MORE:
+            command = AuthResponse(initial)
+            response = yield from exchange(conn, command)
+    while response.cls is MORE:
+        command = AuthResponse(_respond(prover, response))
+        response = yield from exchange(conn, command)
+    if response.cls is ERR:
+        raise AuthenticationFailed(command, response, reason=prover.error)
+    if not prover.complete:
+        conn.close()
+        raise AuthenticationFailed(command, response, reason=prover.error)
+
+
+def _respond(prover: sasl.ClientExchange, response: Response) -> bytes | None:
+    """Return what is said to a challenge, None to cancel."""
+    challenge = response.data
+    if not isinstance(challenge, Challenge) or challenge.data is None:
+        return None
+    try:
+        return prover.respond(challenge.data)
+    except sasl.ExchangeError:
+        return None

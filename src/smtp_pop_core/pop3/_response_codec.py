@@ -1,0 +1,346 @@
+"""Octets to responses, and back.
+
+A response has one line; behind +OK to some commands a listing follows, which is
+understood as a whole, because a look at each line costs ten times as much.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from .._abnf import upper
+from .._base64 import decode_base64, encode_base64
+from .._dots import Stuffer, Unstuffer
+from .._errors import ParseError
+from .._limits import Limits
+from .._lines import LineBuffer
+from ._commands import AuthList, Capa, Lang, List, Stat, Uidl
+from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, is_language
+from ._responses import (
+    CODE,
+    ERR,
+    MORE,
+    OK,
+    STATUS,
+    CapabilityLines,
+    Challenge,
+    Command,
+    Data,
+    Language,
+    Languages,
+    Mechanisms,
+    Response,
+    ResponseCode,
+    Sizes,
+    Totals,
+    UniqueIds,
+)
+
+_STATUS_LINE: Final = re.compile(rb"(\+OK|-ERR)(?: ([^\r\n\0]*))?")
+_CHALLENGE: Final = re.compile(rb"\+(?: ([^\r\n\0]*))?")
+_CODE: Final = re.compile(rf"\[({CODE.pattern})\](?: |\Z)")
+_LONGEST: Final = 512  # octets of a line of a response.  RFC 1939 section 3
+
+# stat = number SP octets [anything]; scan = number SP octets [anything]
+_NUMBER: Final = "[0-9]{1,20}"
+_STAT: Final = re.compile(rf"({_NUMBER}) ({_NUMBER})(?: .*)?", re.DOTALL)
+_SCAN: Final = re.compile(rf"^({_NUMBER}) ({_NUMBER})(?: [^\r\n]*)?\r\n", re.MULTILINE)
+_UIDL: Final = re.compile(rf"^({_NUMBER}) ({UNIQUE_ID})\r\n", re.MULTILINE)
+_ANY_UIDL: Final = re.compile(rf"^({_NUMBER}) ({ANY_UNIQUE_ID})\r\n", re.MULTILINE)
+_CAPABILITY: Final = re.compile(r"([!-~]+)((?: +[!-~]+)*) *")
+
+_RECOGNIZED: Final = frozenset({ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY})
+
+
+def has_listing(command: Command | None) -> bool:
+    """Whether +OK to a command is followed by lines that belong to the response."""
+    match command:
+        case List(number=None) | Uidl(number=None) | Capa() | AuthList():
+            return True
+        case Lang(tag=None):
+            return True
+        case _:
+            return False
+
+
+class ResponseReader:
+    """Puts the status line and the lines behind it together.
+
+    Args:
+        most: Octets of a listing that are accepted.
+        any_unique_id: Whether every word serves as a unique id.
+
+    Attributes:
+        listing: The lines of the last listing, b"" before.
+    """
+
+    __slots__ = (
+        "_any_unique_id",
+        "_blocks",
+        "_most",
+        "_size",
+        "_status",
+        "_unstuffer",
+        "listing",
+    )
+
+    def __init__(self, most: int, *, any_unique_id: bool) -> None:
+        self._most: Final = most
+        self._any_unique_id: Final = any_unique_id
+        self._status: Response | None = None
+        self._unstuffer = Unstuffer()
+        self._blocks: list[bytes] = []
+        self.listing = b""
+        self._size = 0
+
+    @property
+    def in_listing(self) -> bool:
+        """Whether the lines of a listing are due."""
+        return self._status is not None
+
+    def add_status(
+        self, line: bytes, command: Command | None, *, codes: bool
+    ) -> Response | None:
+        """Understand a status line; return the response, or None: a listing follows.
+
+        Args:
+            line: Without its CRLF.
+            command: What it answers.
+            codes: Whether what stands in brackets is a code.  IN-USE and LOGIN-DELAY
+                are known in any case.  RFC 2449 section 6.4.
+
+        Raises:
+            ParseError: It is no status line, or does not say what it should.
+        """
+        found = _STATUS_LINE.fullmatch(line)
+        if found is None:
+            return self._challenge(line, command)
+        cls = OK if found[1] == b"+OK" else ERR
+        text = decode_text(found[2] or b"")
+        code = None
+        bracketed = _CODE.match(text)
+        if bracketed is not None:
+            name = bracketed[1].upper()
+            if codes or name in _RECOGNIZED:
+                code, text = name, text[bracketed.end() :]
+        if cls is ERR:
+            return Response(cls, text, code, None, command)
+        if has_listing(command):
+            self._status = Response(cls, text, code, None, command)
+            self._unstuffer = Unstuffer()
+            self._blocks.clear()
+            self._size = 0
+            return None
+        text, data = self._brought(command, text)
+        return Response(cls, text, code, data, command)
+
+    def _challenge(self, line: bytes, command: Command | None) -> Response:
+        found = _CHALLENGE.fullmatch(line)
+        if found is None:
+            raise ParseError("not a line of a response")
+        try:
+            data = decode_base64(found[1] or b"")
+        except ParseError:
+            data = None
+        return Response(MORE, "", None, Challenge(data), command)
+
+    def _brought(self, command: Command | None, text: str) -> tuple[str, Data | None]:
+        """What a response of one line brings, and the text that is left."""
+        match command:
+            case Stat():
+                found = _STAT.fullmatch(text)
+                if found is None:
+                    raise ParseError("STAT is answered without two numbers")
+                return "", Totals(int(found[1]), int(found[2]))
+            case List():
+                return "", self._sizes(f"{text}\r\n")
+            case Uidl():
+                return "", self._unique_ids(f"{text}\r\n")
+            case Lang():
+                return "", _languages(text)
+            case _:
+                return text, None
+
+    def add_listing(self, buffer: LineBuffer) -> Response | None:
+        """Take the lines of a listing; return the response once it has ended.
+
+        Raises:
+            ParseError: It is too long, or a line is malformed.
+        """
+        data = buffer.peek()
+        block = self._unstuffer.feed(data)
+        buffer.drop(len(data) - len(self._unstuffer.rest))
+        self._size += len(block)
+        if self._size > self._most:
+            raise ParseError(f"the listing is longer than {self._most} octets")
+        self._blocks.append(block)
+        if not self._unstuffer.ended:
+            return None
+        if self._unstuffer.bare:
+            raise ParseError("a bare CR or LF in a listing")
+        status, self._status = self._status, None
+        if status is None:
+            raise AssertionError("a listing without its status")
+        self.listing = b"".join(self._blocks)
+        listed = self._listed(status.command, decode_text(self.listing))
+        return Response(OK, status.text, status.code, listed, status.command)
+
+    def _listed(self, command: Command | None, text: str) -> Data:
+        match command:
+            case List():
+                return self._sizes(text)
+            case Uidl():
+                return self._unique_ids(text)
+            case Capa():
+                return _capability_lines(text)
+            case AuthList():
+                names = _lines(text)
+                return Mechanisms(
+                    tuple(word for name in names for word in name.split())
+                )
+            case _:
+                return _languages(text)
+
+    def _sizes(self, text: str) -> Sizes:
+        return Sizes(
+            {number: int(size) for number, size in _by_number(_SCAN, text).items()}
+        )
+
+    def _unique_ids(self, text: str) -> UniqueIds:
+        return UniqueIds(_by_number(_ANY_UIDL if self._any_unique_id else _UIDL, text))
+
+
+def _by_number(pattern: re.Pattern[str], text: str) -> dict[int, str]:
+    """Take the lines of a listing apart; each begins with the number of a message.
+
+    Raises:
+        ParseError: A line is malformed, or a number comes twice.
+    """
+    found = pattern.findall(text)
+    if len(found) != text.count("\n"):
+        raise ParseError("a malformed line in a listing")
+    items = {int(number): value for number, value in found}
+    if len(items) != len(found):
+        raise ParseError("a listing names a message twice")
+    return items
+
+
+def decode_text(line: bytes) -> str:
+    """Deviation: text is ASCII or UTF-8 by the standards; what is neither is kept."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\r\n").split("\r\n") if text else []
+
+
+def _capability_lines(text: str) -> CapabilityLines:
+    """Read what CAPA lists; a line that is no capability is passed over."""
+    found = map(_CAPABILITY.fullmatch, _lines(text))
+    return CapabilityLines(
+        tuple((upper(line[1]), " ".join(line[2].split())) for line in found if line)
+    )
+
+
+def _languages(text: str) -> Languages:
+    """Read lines of a tag and a description; a line without a tag is passed over."""
+    parts = [line.partition(" ") for line in _lines(text)]
+    return Languages(
+        tuple(Language(tag, about) for tag, _, about in parts if is_language(tag))
+    )
+
+
+# What +OK to a command has to bring; to all others, nothing.
+_BRINGS: Final[Mapping[type[Command], type[Data]]] = {
+    Stat: Totals,
+    List: Sizes,
+    Uidl: UniqueIds,
+    Capa: CapabilityLines,
+    AuthList: Mechanisms,
+    Lang: Languages,
+}
+
+
+def write_response(
+    response: Response, command: Command | None, limits: Limits, *, codes: bool
+) -> bytes:
+    """Write a response with all its lines.
+
+    Args:
+        response: The response.
+        command: What it answers.
+        limits: They bound challenges, which may be longer than other lines.
+        codes: Whether the server offers RESP-CODES.
+
+    Raises:
+        ParseError: A line is too long, or it does not bring what the command asks for.
+    """
+    if isinstance(response.data, Challenge):
+        return _write_challenge(response.data, limits.auth_line)
+    text, listing = response.text, b""
+    brings = None
+    if response.cls is OK and command is not None:
+        brings = _BRINGS.get(type(command))
+    if type(response.data) is not (brings or type(None)):
+        name = "nothing" if brings is None else brings.__name__
+        raise ParseError(
+            f"{response.cls.name} to {type(command).__name__} brings {name}"
+        )
+    if response.data is not None:
+        lines = _data_lines(response.data)
+        if has_listing(command):
+            listing = _write_listing(lines)
+        elif text or len(lines) != 1:
+            raise ParseError(f"{type(command).__name__} is answered with one line")
+        else:
+            (text,) = lines
+    words = [STATUS[response.cls]]
+    if response.code is not None and codes:
+        words.append(f"[{response.code}]")
+    if text:
+        words.append(text)
+    line = f"{' '.join(words)}\r\n".encode()
+    _check_length(line, _LONGEST)
+    return line + listing
+
+
+def _write_challenge(challenge: Challenge, longest: int) -> bytes:
+    if challenge.data is None:
+        raise ParseError("a challenge that is no base64 cannot be sent")
+    line = b"+ %b\r\n" % encode_base64(challenge.data)
+    _check_length(line, longest)
+    return line
+
+
+def _check_length(line: bytes, longest: int) -> None:
+    if len(line) > longest:
+        raise ParseError(f"a line of the response is longer than {longest} octets")
+
+
+def _write_listing(lines: list[str]) -> bytes:
+    text = "".join([f"{line}\r\n" for line in lines]).encode()
+    if max(map(len, lines), default=0) + 2 > _LONGEST // 4:  # octets of a character
+        for line in lines:
+            _check_length(f"{line}\r\n".encode(), _LONGEST)
+    stuffer = Stuffer()
+    return stuffer.feed(text) + stuffer.end()
+
+
+def _data_lines(data: Data) -> list[str]:
+    """What is written for it, a line each."""
+    match data:
+        case Totals(messages=messages, octets=octets):
+            return [f"{messages} {octets}"]
+        case Sizes(by_number=by_number) | UniqueIds(by_number=by_number):
+            return [f"{number} {value}" for number, value in by_number.items()]
+        case CapabilityLines(lines=lines):
+            return [f"{tag} {arguments}".rstrip(" ") for tag, arguments in lines]
+        case Languages(items=items):
+            return [f"{each.tag} {each.description}".rstrip(" ") for each in items]
+        case Mechanisms(names=names):
+            return list(names)
+        case Challenge():
+            raise AssertionError("a challenge is no listing")

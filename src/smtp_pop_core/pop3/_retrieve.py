@@ -1,0 +1,223 @@
+"""Fetching messages, as flows: one, or many with pipelining, in constant memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from .._errors import ConnectionLost, MessageAborted, PolicyError
+from .._events import MessageData
+from .._flow import Ask, AsyncBlocks, Blocks, Content, Deadline, Flow
+from .._waiting import listen, settle, write
+from ._commands import Dele, Retr, Top
+from ._connection import Connection
+from ._events import EndOfMessage
+from ._exchange import insist, receive, seconds
+from ._responses import ERR, Command, Response
+from ._results import Listed
+
+
+def retrieve(conn: Connection, message: int | Listed) -> Flow[Content]:
+    """Ask for a message, and return its content, which is read piece by piece.
+
+    Read it to its end, or call `drop`, before anything else is asked.
+
+    Raises:
+        Rejected: There is no such message, or the server cannot send it.
+    """
+    yield from insist(conn, Retr(_number_of(message)))
+    return content_of(conn)
+
+
+def top(conn: Connection, message: int | Listed, lines: int) -> Flow[Content]:
+    """Ask for the header of a message and some lines of its body, as `retrieve` does.
+
+    Raises:
+        Rejected: There is no such message, or the server does not know TOP.
+    """
+    yield from insist(conn, Top(_number_of(message), lines))
+    return content_of(conn)
+
+
+def fetch(conn: Connection, message: int | Listed) -> Flow[bytes]:
+    """Return the octets of a message in one piece, with CRLF line ends.
+
+    Raises:
+        Rejected: There is no such message, or the server cannot send it.
+        PolicyError: It is longer than `Limits.content`.  It was read to its end.
+    """
+    content = yield from retrieve(conn, message)
+    blocks: list[bytes] = []
+    octets = 0
+    largest = conn.limits.content
+    while block := (yield from content.piece()):
+        octets += len(block)
+        if largest is None or octets <= largest:
+            blocks.append(block)
+        else:
+            blocks.clear()
+    if largest is not None and octets > largest:
+        raise PolicyError(f"the message has {octets} octets, more than {largest}")
+    return b"".join(blocks)
+
+
+def drop(content: Content) -> Flow[None]:
+    """Read what is left of a content, and drop it."""
+    while (yield from content.piece()):
+        pass
+
+
+def content_of(conn: Connection) -> Content:
+    """Return the content that is due, after +OK to RETR or TOP."""
+
+    def piece() -> Flow[bytes]:
+        return (yield from _piece(conn))
+
+    return Content(piece)
+
+
+def _piece(conn: Connection) -> Flow[bytes]:
+    """Return a full block of the content, or what is left of it, b"" at the end.
+
+    The deadline is for a full block, so single octets do not push it back.
+    """
+    if not conn.in_content:
+        if conn.closed:
+            raise MessageAborted("the connection was lost")
+        return b""
+    blocks: list[bytes] = []
+    octets = 0
+    yield Deadline(conn.limits.timeouts.block)
+    while octets < conn.limits.block:
+        try:
+            event = yield from listen(conn, None)
+        except ConnectionLost as error:
+            raise MessageAborted("the connection was lost") from error
+        if isinstance(event, EndOfMessage):
+            break
+        if not isinstance(event, MessageData):
+            raise AssertionError(f"content was due, not {event!r}")
+        blocks.append(event.data)
+        octets += len(event.data)
+    return b"".join(blocks)
+
+
+def retrieve_many(
+    conn: Connection,
+    messages: Iterable[int | Listed],
+    sink: Callable[[int, Blocks], object] | Callable[[int, AsyncBlocks], object],
+) -> Flow[dict[int, Response]]:
+    """Fetch messages one after the other, pipelined if the server offers it.
+
+    Args:
+        conn: A connection after a login.
+        messages: Their numbers.
+        sink: Called with the number of each message and its content; what it leaves
+            unread is dropped.  If it raises, the connection is closed: nothing is
+            deleted then.
+
+    Returns:
+        The responses to those that were refused, by number.
+
+    Raises:
+        MessageAborted: The connection was lost in the middle of a message.
+    """
+
+    def hand_over(number: int, content: Content) -> Flow[None]:
+        yield Ask(sink, (number, content))
+        yield from drop(content)
+
+    numbers = map(_number_of, messages)
+    return (yield from retrieve_each(conn, numbers, hand_over))
+
+
+def retrieve_each(
+    conn: Connection,
+    numbers: Iterable[int],
+    take: Callable[[int, Content], Flow[None]],
+) -> Flow[dict[int, Response]]:
+    """Fetch messages, and run a flow for each that takes all of its content."""
+    refused: dict[int, Response] = {}
+
+    def hear(command: Command, response: Response) -> Flow[None]:
+        if not isinstance(command, Retr):
+            raise AssertionError(f"RETR was asked, not {command!r}")
+        if response.cls is ERR:
+            refused[command.number] = response
+        else:
+            yield from take(command.number, content_of(conn))
+
+    yield from pipeline(conn, map(Retr, numbers), hear)
+    return refused
+
+
+def delete(
+    conn: Connection, messages: Iterable[int | Listed]
+) -> Flow[dict[int, Response]]:
+    """Mark messages as deleted, pipelined if the server offers it.  QUIT removes them.
+
+    Returns:
+        The responses to those that were refused, by number.
+    """
+    refused: dict[int, Response] = {}
+
+    def hear(command: Command, response: Response) -> Flow[None]:
+        yield from ()
+        if response.cls is ERR and isinstance(command, Dele):
+            refused[command.number] = response
+
+    yield from pipeline(conn, (Dele(_number_of(each)) for each in messages), hear)
+    return refused
+
+
+def pipeline(
+    conn: Connection,
+    commands: Iterable[Command],
+    hear: Callable[[Command, Response], Flow[None]],
+) -> Flow[None]:
+    """Send commands, and hand each response over when it comes.
+
+    Without PIPELINING each command waits for the response to the one before.  What is
+    unanswered is bounded in commands and octets, so that two peers never wait in a
+    write for each other.
+    """
+    timeouts = conn.limits.timeouts
+    yield from settle(conn)
+    source = iter(commands)
+    waiting: deque[Command] = deque()
+    try:
+        while True:
+            if len(waiting) <= conn.limits.pipelined_commands // 2:
+                data = _gather(conn, source, waiting)
+                if data:
+                    yield from write(conn, data)
+            if not waiting:
+                return
+            response = yield from receive(conn, seconds(timeouts, waiting[0]))
+            yield from hear(waiting.popleft(), response)
+    except BaseException:
+        if not conn.idle:
+            conn.close()
+        raise
+
+
+def _gather(
+    conn: Connection, source: Iterator[Command], waiting: deque[Command]
+) -> bytes:
+    """Take the commands that may be sent before the responses are read."""
+    limits = conn.limits
+    pipelined = "PIPELINING" in conn.capabilities
+    data = bytearray()
+    while not waiting or (
+        pipelined
+        and len(waiting) < limits.pipelined_commands
+        and len(data) < limits.pipelined_octets // 2
+    ):
+        command = next(source, None)
+        if command is None:
+            break
+        data += conn.send(command)
+        waiting.append(command)
+    return bytes(data)
+
+
+def _number_of(message: int | Listed) -> int:
+    return message.number if isinstance(message, Listed) else message

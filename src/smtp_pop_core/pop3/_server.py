@@ -1,0 +1,518 @@
+"""The conversation of a server, as a flow that asks an application.
+
+Responses are gathered and written in one go before the server waits.  Nothing is
+removed but at QUIT after a login; every other end leaves the maildrop as it was.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from .. import sasl
+from .._errors import (
+    LocalProtocolError,
+    ParseError,
+    RemoteProtocolError,
+    Stopping,
+)
+from .._events import MessageData
+from .._flow import Ask, Deadline, Flow, Handshake, Report, Sleep
+from .._security import Logins
+from .._serving import Ending, Exchange, Serving, Unanswered, say_unavailable
+from .._source import Source
+from ._application import (
+    Application,
+    ApplicationFactory,
+    AsyncApplication,
+    AsyncMaildrop,
+    Maildrop,
+    MaildropInUse,
+    Message,
+    Peer,
+)
+from ._commands import (
+    Apop,
+    Auth,
+    AuthList,
+    AuthResponse,
+    BadCommand,
+    Capa,
+    Connect,
+    Dele,
+    List,
+    Noop,
+    Pass,
+    Quit,
+    Retr,
+    Rset,
+    Stat,
+    Stls,
+    Top,
+    Uidl,
+    User,
+    Utf8,
+)
+from ._connection import Connection
+from ._defaults import DENIED, NO_SUCH_MESSAGE
+from ._events import EndOfMessage, Event
+from ._responses import (
+    ERR,
+    MORE,
+    OK,
+    Challenge,
+    Command,
+    Response,
+    ResponseCode,
+    Sizes,
+    Totals,
+    UniqueIds,
+)
+from ._state import State
+from ._top import Head
+
+_FAILED: Final = Response(ERR, "Local error in processing", ResponseCode.SYS_TEMP)
+_IN_USE: Final = Response(ERR, "The maildrop is in use", ResponseCode.IN_USE)
+_NEEDS_UTF8: Final = Response(ERR, "The message needs UTF8", ResponseCode.UTF8)
+_MALFORMED: Final = Response(ERR, "The exchange was given up")
+_UNSENDABLE: Final = Response(ERR, "The message cannot be sent", ResponseCode.SYS_PERM)
+# What the application does not decide in `command`.
+_OURS: Final = frozenset(
+    {
+        *(Connect, User, Pass, Apop, Auth, AuthList, AuthResponse, Stls, Capa, Stat),
+        *(List, Uidl, Retr, Top, Dele, Rset, Noop, Quit, Utf8, BadCommand),
+    }
+)
+
+
+def serve(
+    conn: Connection,
+    application: ApplicationFactory,
+    address: str = "",
+    port: int = 0,
+    *,
+    logins: Logins | None = None,
+) -> Flow[Ending]:
+    """Serve one session to its end.
+
+    If the connection has TLS from the start, the flow begins with a `Handshake`.  The
+    application's `close` is called in the end, and before it that of the maildrop,
+    unless the flow itself is closed before.
+
+    Args:
+        conn: A new connection in the role of the server.
+        application: Called with a Peer; what it returns decides for this session.
+        address: Where the client comes from, for the Peer; "" where there is none.
+        port: The port there, or 0.
+        logins: What can be checked; it decides which mechanisms AUTH has.  None: USER
+            with PASS and APOP only, which ask `VerifyPassword` and `FindPassword`.
+
+    Returns:
+        Why the session has ended.  The connection can then be closed.
+    """
+    peer = Peer(conn, address, port)
+    try:
+        decider: Application | AsyncApplication = yield Ask(application, (peer,))
+        if not isinstance(decider, (Application, AsyncApplication)):
+            raise TypeError(f"not an application: {decider!r}")
+    except Exception as error:
+        if conn.tls:  # nothing can be said without a handshake
+            yield Report(error)
+            return Ending.REFUSED
+        return (yield from say_unavailable(conn, error, conn.send(_FAILED)))
+    session = _Serving(conn, decider, peer, logins)
+    ending = yield from session.run()
+    conn.close()
+    yield from session.release()
+    if session.decides("close"):
+        yield from session.ask(decider.close, ending)
+    return ending
+
+
+class _Serving(Serving[Event, Application | AsyncApplication]):
+    """One session of a server."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        application: Application | AsyncApplication,
+        peer: Peer,
+        logins: Logins | None,
+    ) -> None:
+        super().__init__(conn, application, (Application, AsyncApplication))
+        self._conn: Final = conn
+        self._peer: Final = peer
+        self._logins: Final = logins
+        self._delay: Final = 3.0 if logins is None else logins.delay
+        self._failed_logins = 0
+        self._user = ""  # what USER has said
+        self._maildrop: Maildrop | AsyncMaildrop | None = None
+        self._messages: tuple[Message, ...] = ()
+        self._deleted: set[int] = set()
+        self._octets = 0  # of those that are not marked as deleted
+        self._ending = Ending.LOST
+
+    def failed(self) -> Response:
+        """Return the response to what went wrong in the application."""
+        return _FAILED
+
+    def run(self) -> Flow[Ending]:
+        """Serve commands until the session ends."""
+        try:
+            if self._conn.tls:
+                yield from self._shake_hands()
+            self._offer_mechanisms()
+            return (yield from self._commands())
+        except TimeoutError:  # nothing is said: RFC 1939 section 3
+            return Ending.TIMEOUT
+        except _HandshakeFailed:
+            return Ending.LOST
+
+    def release(self) -> Flow[None]:
+        """Close the maildrop, if there is one."""
+        maildrop, self._maildrop = self._maildrop, None
+        if maildrop is not None:
+            yield from self.ask(maildrop.close)
+
+    def _commands(self) -> Flow[Ending]:
+        conn = self._conn
+        while True:
+            event = yield from self._next()
+            if isinstance(event, Command):
+                yield from self._answer(event)
+                if len(self._out) > conn.limits.block:
+                    yield from self.flush()
+            if self._conn.closed or not isinstance(event, Command):
+                yield from self.flush()
+                return self._ending
+
+    def _next(self) -> Flow[Event | None]:
+        """Return the next event; None if there is none, because the session ends."""
+        conn = self._conn
+        waiting = False
+        while True:
+            event = conn.next_event()
+            if conn.closed:
+                return None
+            if isinstance(event, Command):
+                return event
+            yield from self.flush()
+            if self._stopping:
+                self._ending = Ending.STOPPING
+                return None
+            if not waiting:  # single octets do not push the deadline back
+                waiting = True
+                yield Deadline(conn.limits.timeouts.autologout)
+            yield from self.receive()
+
+    def _answer(self, command: Command) -> Flow[None]:
+        """Answer one command, and take note of what it brings."""
+        match command:
+            case Retr(number=number):
+                yield from self._send_message(number, None)
+            case Top(number=number, lines=lines):
+                yield from self._send_message(number, Head(lines))
+            case Quit():
+                yield from self._quit()
+            case Stls():
+                yield from self._start_tls(command)
+            case Pass() | Apop() | Auth():
+                yield from self._log_in(command)
+            case _:
+                yield from self._say((yield from self._decide(command)))
+                if isinstance(command, User):
+                    self._user = command.name
+                if isinstance(command, Connect | BadCommand) and self._conn.closed:
+                    self._ending = Ending.REFUSED
+
+    def _decide(self, command: Command) -> Flow[Response]:
+        application = self._application
+        response = None
+        match command:
+            case Connect() if self.decides("connect"):
+                response = yield from self.ask(application.connect)
+            case Stat():
+                count = len(self._messages) - len(self._deleted)
+                return Response(OK, data=Totals(count, self._octets))
+            case List(number=number):
+                return self._listing(number, self._sizes)
+            case Uidl(number=number):
+                return self._listing(number, self._unique_ids)
+            case Dele(number=number) if self._has(number):
+                self._deleted.add(number)
+                self._octets -= self._messages[number - 1].size
+                return Response(OK, "Marked as deleted")
+            case Rset():
+                self._deleted.clear()
+                self._octets = sum(each.size for each in self._messages)
+            case _ if type(command) not in _OURS and self.decides("command"):
+                response = yield from self.ask(application.command, command)
+        return self._conn.default_response(command) if response is None else response
+
+    def _has(self, number: int) -> bool:
+        return 1 <= number <= len(self._messages) and number not in self._deleted
+
+    def _listing(
+        self, number: int | None, data: Callable[[list[int]], Sizes | UniqueIds]
+    ) -> Response:
+        if number is not None:
+            if not self._has(number):
+                return NO_SUCH_MESSAGE
+            return Response(OK, data=data([number]))
+        everything = range(1, len(self._messages) + 1)
+        left = [each for each in everything if each not in self._deleted]
+        return Response(OK, f"{len(left)} messages", data=data(left))
+
+    def _sizes(self, numbers: list[int]) -> Sizes:
+        return Sizes({each: self._messages[each - 1].size for each in numbers})
+
+    def _unique_ids(self, numbers: list[int]) -> UniqueIds:
+        return UniqueIds({each: self._messages[each - 1].unique_id for each in numbers})
+
+    def _say(self, response: Response) -> Flow[None]:
+        """Gather a response; what cannot be sent is a mistake of the application."""
+        try:
+            self._out += self._conn.send(response)
+        except LocalProtocolError as error:
+            yield Report(error)
+            self._out += self._conn.send(_FAILED)
+
+    def _start_tls(self, command: Stls) -> Flow[None]:
+        yield from self._say(self._conn.default_response(command))
+        if self._conn.state is State.TLS:
+            yield from self.flush()
+            self._user = ""
+            try:
+                self._conn.begin_tls()
+            except RemoteProtocolError:  # octets that would be read inside TLS
+                return
+            yield from self._shake_hands()
+            self._offer_mechanisms()
+
+    def _shake_hands(self) -> Flow[None]:
+        yield Deadline(self._conn.limits.timeouts.greeting)
+        try:
+            self._peer._security = yield Handshake()
+        except TimeoutError:
+            raise
+        except Exception as error:
+            raise _HandshakeFailed from error
+
+    def _offer_mechanisms(self) -> None:
+        if self._logins is not None:
+            offered = self._logins.offered(
+                tls=self._conn.tls, negotiated=self._peer.security
+            )
+            self._conn.offer_mechanisms(offered)
+
+    def _log_in(self, command: Pass | Apop | Auth) -> Flow[None]:
+        """Find out who it is, and open the maildrop; a no takes its time."""
+        try:
+            if not self.decides("authenticate"):
+                raise sasl.Denied
+            exchange = yield from self._exchange(command)
+            success = yield from self.prove(exchange, self._application.authenticate)
+        except sasl.Denied:
+            response = DENIED
+        except _NoMechanism:
+            yield from self._say(self._conn.default_response(command))
+            return
+        except sasl.ExchangeError:
+            response = _MALFORMED
+        except Unanswered:
+            yield from self._say(_FAILED)
+            return
+        except _GaveUp:
+            return
+        else:
+            yield from self._open(success.identity)
+            return
+        yield from self._refuse(response)
+
+    def _exchange(self, command: Pass | Apop | Auth) -> Flow[Exchange]:
+        conn, logins, security = self._conn, self._logins, self._peer.security
+        match command:
+            case Pass(password=password):
+                return sasl.check_password(self._user, password)
+            case Apop(name=name, digest=digest):
+                return sasl.check_apop(conn.timestamp, name, digest)
+            case Auth(mechanism=name, initial=initial):
+                offered = () if logins is None else conn.mechanisms
+                if logins is None or name not in offered:
+                    raise _NoMechanism
+                nonce: str = yield Ask(logins.nonce)
+                context = logins.context(nonce, conn.domain, offered, security)
+                return logins.begin(name, context, initial)
+
+    def challenge(self, data: bytes) -> Flow[bytes]:
+        """Send a challenge, and return the response to it."""
+        yield from self._say(Response(MORE, data=Challenge(data)))
+        event = yield from self._next()
+        if isinstance(event, AuthResponse):
+            if event.data is None:
+                raise sasl.ExchangeError("the client has cancelled the exchange")
+            return event.data
+        if isinstance(event, BadCommand):
+            yield from self._refuse(event.response)
+        raise _GaveUp
+
+    def _refuse(self, response: Response) -> Flow[None]:
+        """Say no to a login, after a while; after too many the session ends."""
+        self._failed_logins += 1
+        if self._delay:
+            yield from self.flush()
+            try:
+                yield Sleep(self._delay)
+            except Stopping:
+                self._stopping = True
+        yield from self._say(response)
+        if self._failed_logins >= self._conn.limits.failed_logins:
+            self._ending = Ending.REFUSED
+            self._conn.close()
+
+    def _open(self, identity: str) -> Flow[None]:
+        """Open the maildrop, and take the login as done."""
+        try:
+            maildrop = yield Ask(self._application.open, (identity,))
+        except MaildropInUse:
+            yield from self._say(_IN_USE)
+            return
+        except Exception as error:
+            yield Report(error)
+            yield from self._say(_FAILED)
+            return
+        self._maildrop = maildrop
+        try:
+            self._messages = _checked(maildrop.messages)
+        except Exception as error:
+            yield Report(error)
+            yield from self.release()
+            yield from self._say(_FAILED)
+            return
+        self._octets = sum(each.size for each in self._messages)
+        self._peer._identity = identity
+        count = len(self._messages)
+        yield from self._say(Response(OK, f"{count} messages, {self._octets} octets"))
+
+    def _send_message(self, number: int, head: Head | None) -> Flow[None]:
+        """Send a message, or its beginning; if it breaks off, the session ends."""
+        conn, maildrop = self._conn, self._maildrop
+        if maildrop is None or not self._has(number):
+            yield from self._say(NO_SUCH_MESSAGE)
+            return
+        message = self._messages[number - 1]
+        if message.utf8 and not conn.utf8:
+            yield from self._say(_NEEDS_UTF8)
+            return
+        try:
+            source = Source((yield Ask(maildrop.read, (number,))), conn.limits.block)
+            block = yield from _following(source, head)
+        except ParseError as error:
+            yield from self._refuse_message(error, _UNSENDABLE)
+            return
+        except Exception as error:
+            yield from self._refuse_message(error, _FAILED)
+            return
+        if _has_bare_cr(block):
+            yield from self._refuse_message(ValueError("a bare CR"), _UNSENDABLE)
+            return
+        yield from self._say(Response(OK, f"{message.size} octets"))
+        while block:
+            try:
+                self._out += conn.send(MessageData(block, lf_ends_lines=True))
+                block = yield from _following(source, head)
+            except Exception as error:
+                yield Report(error)
+                conn.close()  # content that breaks off is never ended
+                return
+            if len(self._out) >= conn.limits.block:
+                yield from self.flush()
+        yield from self._end_message(message, whole=head is None)
+
+    def _refuse_message(self, error: Exception, response: Response) -> Flow[None]:
+        yield Report(error)
+        yield from self._say(response)
+
+    def _end_message(self, message: Message, *, whole: bool) -> Flow[None]:
+        """End the content; a size that was not as promised is the store's mistake."""
+        conn = self._conn
+        try:
+            self._out += conn.send(EndOfMessage())
+        except LocalProtocolError as error:  # the last octet was a CR
+            yield Report(error)
+            conn.close()
+            return
+        if whole and conn.content_octets != message.size:
+            yield Report(
+                ValueError(
+                    f"message {message.unique_id} has {conn.content_octets} octets, "
+                    f"not {message.size}"
+                )
+            )
+
+    def _quit(self) -> Flow[None]:
+        """Remove what is marked, give the maildrop back, and say goodbye."""
+        response = self._conn.default_response(Quit())
+        if self._maildrop is not None:
+            deleted = frozenset(self._deleted)
+            try:
+                kept = yield Ask(self._maildrop.commit, (deleted,))
+                left = len(deleted.intersection(kept))
+            except Exception as error:
+                yield Report(error)
+                left = len(deleted)
+            if left:
+                text = f"{left} messages were not removed"
+                response = Response(ERR, text, ResponseCode.SYS_TEMP)
+            yield from self.release()
+        yield from self._say(response)
+        self._ending = Ending.QUIT
+
+
+class _HandshakeFailed(Exception):
+    """TLS was not reached."""
+
+
+class _NoMechanism(Exception):
+    """The mechanism is not offered."""
+
+
+class _GaveUp(Exception):
+    """An exchange has ended without its result."""
+
+
+def _checked(messages: Iterable[object]) -> tuple[Message, ...]:
+    """Return the messages of a maildrop as they stay for the session.
+
+    Raises:
+        TypeError: One of them is none.
+    """
+    found = []
+    for each in messages:
+        if not isinstance(each, Message):
+            raise TypeError(f"not a message of a maildrop: {each!r}")
+        found.append(each)
+    return tuple(found)
+
+
+def _following(source: Source, head: Head | None) -> Flow[bytes]:
+    """Return the next octets of what is to be sent, b"" at the end.
+
+    Raises:
+        ParseError: There is a bare CR.
+    """
+    if head is None:
+        return (yield from source.piece())
+    while not head.ended:
+        block = yield from source.piece()
+        passed = head.feed(block)
+        if passed:
+            return passed
+        if not block:
+            break
+    return b""
+
+
+def _has_bare_cr(block: bytes) -> bool:
+    """Whether a block holds a CR without LF; one at its end is still open."""
+    if b"\r" not in block:
+        return False
+    return block.count(b"\r") - block.endswith(b"\r") != block.count(b"\r\n")
