@@ -131,20 +131,20 @@ def _answer(
         raise ExchangeError("the algorithm is not md5-sess")
     if "auth" not in _token(asked, "qop", "auth").replace(" ", "").split(","):
         raise ExchangeError("the server wants another qop than auth")
-    charset = _token(asked, "charset", "")
-    if charset not in ("", "utf-8"):
+    utf8 = "charset" in asked
+    if utf8 and _token(asked, "charset", "") != "utf-8":
         raise ExchangeError("the charset is not utf-8")
-    if credentials.authzid and not charset:
+    if credentials.authzid and not utf8:
         raise ExchangeError("a name to act as needs a server that knows UTF-8")
     return Answer(
         username=credentials.user,
-        realm=_realm(asked.get("realm", []), context.host, utf8=bool(charset)),
+        realm=_realm(asked.get("realm", []), context.host, utf8=utf8),
         password=credentials.password,
         nonce=asked["nonce"][0],
         cnonce=context.nonce,
         digest_uri=f"{context.service}/{context.host}",
         authzid=credentials.authzid,
-        utf8=bool(charset),
+        utf8=utf8,
     )
 
 
