@@ -16,7 +16,7 @@ class Tls(StrEnum):
     """When a client uses TLS.  Members are text: `"require"` serves as well."""
 
     REQUIRE = "require"  # STARTTLS or STLS comes first, or nothing is sent but QUIT
-    OPPORTUNISTIC = "opportunistic"  # where it is offered, else without
+    OPPORTUNISTIC = "opportunistic"  # where it is offered, with whoever is there
     IMPLICIT = "implicit"  # from the first octet on, as on ports 465 and 995
     NONE = "none"  # never: who reads along reads all
 
@@ -65,6 +65,14 @@ class Security:
         if self.tls is not None:
             return Tls(self.tls)
         return Tls.NONE if self.credentials is None else Tls.REQUIRE
+
+    def hides(self, *, tls: bool) -> bool:
+        """Whether nobody can read along: there is TLS, and with the right server.
+
+        Without a certificate that was asked for, as with OPPORTUNISTIC, there may be
+        somebody in between.
+        """
+        return tls and self.policy is not Tls.OPPORTUNISTIC
 
     def context(
         self,

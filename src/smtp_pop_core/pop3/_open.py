@@ -32,7 +32,9 @@ _APOP: Final = "APOP"
 _NO_SECURITY: Final = Security()
 
 
-def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Capabilities]:
+def open(
+    conn: Connection, security: Security = _NO_SECURITY, *, utf8: bool = False
+) -> Flow[Capabilities]:
     """Hear the greeting, ask for the capabilities, begin TLS and log in.
 
     A server that does not know CAPA is served all the same.  Capabilities are asked for
@@ -42,6 +44,8 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Capabiliti
         conn: A new connection; for `Tls.IMPLICIT` with `tls=True`.
         security: What the client insists on.  By default there is neither TLS nor a
             login.
+        utf8: Whether to say, before the login, that UTF-8 is understood in all that is
+            sent, if the server offers UTF8.
 
     Returns:
         What the server offers, by tag; empty if it does not say.
@@ -71,6 +75,8 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Capabiliti
         yield from ask_capabilities(conn)
         if policy in (Tls.REQUIRE, Tls.OPPORTUNISTIC):
             negotiated = yield from _start_tls(conn, security)
+        if utf8 and "UTF8" in conn.capabilities:
+            yield from insist(conn, Utf8())
         if security.credentials is not None:
             yield from log_in(conn, security, negotiated)
             yield from ask_capabilities(conn)
@@ -185,7 +191,7 @@ def _choose(
                 credentials,
                 mechanism=names,
                 mechanisms=security.mechanisms,
-                tls=conn.tls,
+                tls=security.hides(tls=conn.tls),
                 allow_insecure=security.allow_insecure,
                 bindings={} if negotiated is None else negotiated.bindings,
             )
@@ -211,7 +217,7 @@ def _check_plain(
     if name == _APOP:
         if not conn.timestamp:
             raise PolicyError("the greeting has no time-stamp that can be trusted")
-    elif not (conn.tls or security.allow_insecure):
+    elif not (security.hides(tls=conn.tls) or security.allow_insecure):
         raise PolicyError("USER and PASS would reveal a secret without TLS")
     elif conn.capabilities and "USER" not in conn.capabilities:
         raise PolicyError("the server does not offer USER")

@@ -129,7 +129,7 @@ def log_in(
         credentials,
         mechanism=security.mechanism,
         mechanisms=security.mechanisms,
-        tls=conn.tls,
+        tls=security.hides(tls=conn.tls),
         allow_insecure=security.allow_insecure,
         bindings={} if negotiated is None else negotiated.bindings,
     )
