@@ -5,12 +5,15 @@ import errno
 import os
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
-from smtp_pop_core import Stopping
+from smtp_pop_core import Negotiated, Stopping
+
+from ._tls import negotiated
 
 _CHUNK: Final = 65_536  # octets of one read
 _LINGER: Final = 2.0  # seconds that a peer has to take our last words
@@ -77,8 +80,10 @@ class Stream:
             self._seconds_left()  # also a peer that never pauses has to be in time
             try:
                 return self.sock.recv(_CHUNK)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 self._wait(selectors.EVENT_READ, heed_stop=True)
+            except ssl.SSLWantWriteError:
+                self._wait(selectors.EVENT_WRITE)
             except OSError:  # reset, unreachable, or a timeout of the system
                 return b""
 
@@ -98,12 +103,51 @@ class Stream:
             self._seconds_left()
             try:
                 left = left[self.sock.send(left) :]
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 read = selectors.EVENT_READ if heed else 0
                 self._wait(selectors.EVENT_WRITE | read)
+            except ssl.SSLWantReadError:
+                self._wait(selectors.EVENT_READ)
             except OSError:  # the peer is gone: the next read says so
                 return False
         return False
+
+    def handshake(
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        certificate: bytes | None = None,
+    ) -> Negotiated:
+        """Begin TLS.
+
+        Args:
+            context: How.
+            server_hostname: For a client, whose certificate is expected; None for a
+                server.
+            certificate: For a server, its own certificate in DER, or None.
+
+        Raises:
+            ssl.SSLError: There is no agreement, or the certificate is not good.
+            OSError: The peer is gone.
+            TimeoutError: The deadline has passed.
+            Stopping: Once, when the server is about to end.
+        """
+        tls = context.wrap_socket(
+            self.sock,
+            server_side=server_hostname is None,
+            server_hostname=server_hostname or None,
+            do_handshake_on_connect=False,
+        )
+        self.sock = tls
+        while True:
+            try:
+                tls.do_handshake()
+                return negotiated(tls, certificate)
+            except ssl.SSLWantReadError:
+                self._wait(selectors.EVENT_READ, heed_stop=True)
+                self._heed_stop()
+            except ssl.SSLWantWriteError:
+                self._wait(selectors.EVENT_WRITE)
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection of a listening socket, and where it comes from.
@@ -142,13 +186,31 @@ class Stream:
         self._stop = None
         self.set_deadline(_LINGER)
         with contextlib.suppress(OSError):
+            self._end_tls()
             self.sock.shutdown(socket.SHUT_WR)
             while self.receive():
                 pass
 
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another thread."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Close at once."""
+        """Close at once; inside TLS the peer is told so."""
+        with contextlib.suppress(OSError):
+            self._end_tls()
         self.sock.close()
+
+    def _end_tls(self) -> None:
+        """Tell the peer that TLS ends, without waiting for its answer.
+
+        Raises:
+            OSError: That could not be told.
+        """
+        if isinstance(self.sock, ssl.SSLSocket):
+            with contextlib.suppress(ssl.SSLWantReadError, ValueError):
+                self.sock = self.sock.unwrap()
 
     def _heed_stop(self) -> None:
         if self._stop is not None and self._stop.told.is_set():
@@ -164,6 +226,8 @@ class Stream:
         return left
 
     def _is_readable(self) -> bool:
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
         with _Selector() as selector:
             selector.register(self.sock, selectors.EVENT_READ)
             return bool(selector.select(0))

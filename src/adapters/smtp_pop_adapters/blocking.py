@@ -3,206 +3,45 @@
 There is no protocol here: a driver carries out what the flows of the core ask for.
 """
 
-import contextlib
-import logging
 import socket
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from email.message import EmailMessage
-from types import TracebackType
-from typing import Final, Self, TypeVar
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from smtp_pop_core import (
     CLIENT,
     SERVER,
-    Ask,
-    Blocks,
-    Content,
-    Deadline,
     Flow,
     Limits,
-    On,
-    Read,
-    Report,
-    Request,
-    Sendable,
-    Sleep,
-    Stopping,
-    Write,
+    Logins,
+    Security,
+    Tls,
+    pop3,
+    sasl,
     smtp,
 )
 
-from ._sockets import Stop, Stream, connect, end_of, listen, own_address
+from ._clients import Pop3Client, SmtpClient
+from ._driver import Driver
+from ._sockets import Stream, connect, end_of, listen, own_address
+from ._threads import Server
+from ._tls import client_context, nonce, timestamp
 
-__all__ = ["connect_smtp", "serve_smtp", "SmtpClient", "Server", "Driver", "Stream"]
-
-T = TypeVar("T")
+__all__ = [
+    "connect_smtp",
+    "connect_pop3",
+    "serve_smtp",
+    "serve_pop3",
+    "SmtpClient",
+    "Pop3Client",
+    "Server",
+    "Driver",
+    "Stream",
+]
 
 _TOLERANCES: Final = smtp.Tolerances(space_after_colon=True)
-_PAUSE: Final = 1.0  # seconds before a server that is short of something tries again
-_LAST: Final = 2.0  # seconds for sessions to end that were cut off
-_log: Final = logging.getLogger("smtp_pop_adapters")
-
-
-class Driver:
-    """Runs flows on a stream, and on others that they name.
-
-    Args:
-        stream: What requests without a label are carried out on.
-        others: Further streams, by the label that `On` names.
-        report: Called with the mistakes of an application; by default they are logged.
-    """
-
-    def __init__(
-        self,
-        stream: Stream,
-        *,
-        others: Mapping[str, Stream] | None = None,
-        report: Callable[[Exception], None] | None = None,
-    ) -> None:
-        self._streams = {"": stream, **(others or {})}
-        self._report = report or _log_mistake
-
-    def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end and return its result.  It is closed in any case."""
-        with contextlib.closing(flow):
-            step: Callable[..., Request] = flow.send
-            outcome: object = None
-            while True:
-                try:
-                    request = step(outcome)
-                except StopIteration as end:
-                    value: T = end.value
-                    return value
-                try:
-                    step, outcome = flow.send, self._carry_out(request, "")
-                except Exception as error:  # the flow decides what it means
-                    step, outcome = flow.throw, error
-
-    def _carry_out(self, request: Request, label: str) -> object:
-        match request:
-            case Read():
-                return self._streams[label].receive()
-            case Write(data, heed):
-                return self._streams[label].transmit(data, heed=heed)
-            case Deadline(seconds):
-                self._streams[label].set_deadline(seconds)
-            case Ask(function, arguments):
-                return function(*map(self._handed_over, arguments))
-            case Sleep(seconds):
-                self._streams[label].sleep(seconds)
-            case Report(error):
-                self._report(error)
-            case On(stream, inner):
-                return self._carry_out(inner, stream)
-        return None
-
-    def _handed_over(self, argument: object) -> object:
-        return Blocks(self.run, argument) if isinstance(argument, Content) else argument
-
-
-def _log_mistake(error: Exception) -> None:
-    _log.error("%r", error, exc_info=error)
-
-
-class SmtpClient:
-    """An SMTP client.  Leaving its context says QUIT, unless by an exception.
-
-    Attributes:
-        connection: The state of the session.
-    """
-
-    def __init__(self, stream: Stream, connection: smtp.Connection) -> None:
-        self.connection = connection
-        self._stream = stream
-        self._driver = Driver(stream)
-
-    @property
-    def extensions(self) -> smtp.Extensions:
-        """What the server offers, by keyword."""
-        return self.connection.extensions
-
-    def run(self, flow: Flow[T]) -> T:
-        """Run a flow on this connection, one of your own for example."""
-        return self._driver.run(flow)
-
-    def send_mail(
-        self,
-        sender: str | smtp.Mail,
-        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt,
-        content: Sendable,
-        *,
-        chunking: bool = False,
-    ) -> smtp.MailResult:
-        """Send one message: see `smtp.send_mail`."""
-        conn = self.connection
-        return self.run(
-            smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
-        )
-
-    def send_message(
-        self,
-        message: EmailMessage,
-        sender: str | smtp.Mail | None = None,
-        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
-        *,
-        chunking: bool = False,
-    ) -> smtp.MailResult:
-        """Send an EmailMessage: see `smtp.send_message`."""
-        conn = self.connection
-        return self.run(
-            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
-        )
-
-    def etrn(self, node: str) -> smtp.Reply:
-        """Ask for the messages that wait for a host: see `smtp.etrn`."""
-        return self.run(smtp.etrn(self.connection, node))
-
-    def verify(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
-        """Ask whether a user or mailbox exists: see `smtp.verify`."""
-        return self.run(smtp.verify(self.connection, string, smtputf8=smtputf8))
-
-    def expand(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
-        """Ask for the members of a mailing list: see `smtp.expand`."""
-        return self.run(smtp.expand(self.connection, string, smtputf8=smtputf8))
-
-    def help(self, topic: str = "") -> smtp.Reply:
-        """Ask for help: see `smtp.help`."""
-        return self.run(smtp.help(self.connection, topic))
-
-    def noop(self) -> smtp.Reply:
-        """See that the server is still there: see `smtp.noop`."""
-        return self.run(smtp.noop(self.connection))
-
-    def reset(self) -> smtp.Reply:
-        """Forget the open transaction: see `smtp.reset`."""
-        return self.run(smtp.reset(self.connection))
-
-    def quit(self) -> smtp.Reply | None:
-        """Say QUIT where that is possible, and close: see `smtp.quit`."""
-        try:
-            return self.run(smtp.quit(self.connection))
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close at once, without QUIT."""
-        self.connection.close()
-        self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.quit()
-        else:
-            self.close()
+_POP3_TOLERANCES: Final = pop3.Tolerances(utf8_login=True)
 
 
 def connect_smtp(
@@ -210,6 +49,12 @@ def connect_smtp(
     port: int = 25,
     *,
     sock: socket.socket | None = None,
+    tls: Tls | str | None = None,
+    context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    auth: sasl.Credentials | None = None,
+    mechanism: str | Sequence[str] | None = None,
+    allow_insecure_auth: bool = False,
     domain: str | None = None,
     limits: Limits | None = None,
     extensions: Iterable[smtp.Extension] | None = None,
@@ -217,12 +62,21 @@ def connect_smtp(
     trace: Callable[[str], None] | None = None,
     timeout: float = 30,
 ) -> SmtpClient:
-    """Connect to an SMTP server, hear its greeting and say EHLO.
+    """Connect to an SMTP server, hear its greeting, say EHLO, begin TLS and log in.
 
     Args:
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
+        tls: When TLS is used: "require", "opportunistic", "implicit" or "none".  None:
+            "require" with `auth`, else "none".
+        context: How TLS is begun.  None: certificates are checked against those that
+            the system trusts, but for "opportunistic", where they are not.
+        server_hostname: The name that the certificate has to have.  None: the host.
+        auth: What to log in with, or None.
+        mechanism: The name of the only mechanism that may be used, or names in the
+            order of preference.  None: the strongest that is offered.
+        allow_insecure_auth: Whether a password may be shown to those who read along.
         domain: Our own name for EHLO.  None: the host's, or its address.
         limits: Every bound, deadlines included.
         extensions: What can be used if the server offers it.  None: all that is known.
@@ -231,27 +85,38 @@ def connect_smtp(
         timeout: Seconds to wait for the connection itself.
 
     Raises:
-        OSError: There is no connection to be had.
+        OSError: There is no connection to be had, or no TLS (ssl.SSLError).
         Rejected: The server does not want us.
+        AuthenticationFailed: The login was refused.
+        PolicyError: The server does not offer what we insist on.
         RemoteProtocolError: It does not speak SMTP.
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    if sock is None:
-        sock = connect(host, port, timeout)
-    stream = Stream(sock)
+    security = Security(
+        tls=tls,
+        server_hostname=_hostname(server_hostname, host),
+        port=port,
+        credentials=auth,
+        mechanism=mechanism,
+        allow_insecure=allow_insecure_auth,
+        nonce=nonce,
+    )
+    stream = Stream(sock or connect(host, port, timeout))
     try:
+        own = smtp.own_domain(socket.gethostname(), own_address(stream.sock))
         conn = smtp.Connection(
             CLIENT,
-            domain=domain or smtp.own_domain(socket.gethostname(), own_address(sock)),
+            domain=domain or own,
             limits=limits or Limits(),
             extensions=extensions,
             lmtp=lmtp,
+            tls=security.policy is Tls.IMPLICIT,
             trace=trace,
         )
-        client = SmtpClient(stream, conn)
+        client = SmtpClient(stream, conn, context or _context(security))
         try:
-            client.run(smtp.open(conn))
+            client.run(smtp.open(conn, security))
         except smtp.Rejected:
             client.quit()
             raise
@@ -261,103 +126,88 @@ def connect_smtp(
     return client
 
 
-class Server:
-    """A running server.  Leaving its context stops it.
+def connect_pop3(
+    host: str = "localhost",
+    port: int = 110,
+    *,
+    sock: socket.socket | None = None,
+    tls: Tls | str | None = None,
+    context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    auth: sasl.Credentials | None = None,
+    mechanism: str | Sequence[str] | None = None,
+    allow_insecure_auth: bool = False,
+    utf8: bool = False,
+    limits: Limits | None = None,
+    capabilities: Iterable[pop3.Capability] | None = None,
+    tolerances: pop3.Tolerances | None = None,
+    trace: Callable[[str], None] | None = None,
+    timeout: float = 30,
+) -> Pop3Client:
+    """Connect to a POP3 server, hear its greeting, begin TLS and log in.
 
-    Attributes:
-        addresses: What it listens on: address and port; for a Unix socket path and 0.
+    Args:
+        host: Its name or address; or the path of a Unix socket, which holds a "/".
+        port: Its port; for a Unix socket it does not matter.
+        sock: An open socket in place of host and port; it is owned from now on.
+        tls: As for `connect_smtp`.
+        context: As for `connect_smtp`.
+        server_hostname: The name that the certificate has to have.  None: the host.
+        auth: What to log in with, or None: then only what needs no login can be asked.
+        mechanism: As for `connect_smtp`; "USER" and "APOP" are names too.
+        allow_insecure_auth: Whether a password may be shown to those who read along.
+        utf8: Whether to say UTF8 before the login, if it is offered.
+        limits: Every bound, deadlines included.
+        capabilities: What can be used if the server offers it.  None: all known ones.
+        tolerances: What is borne beyond the standard.
+        trace: Called with each line of the dialogue, secrets replaced.
+        timeout: Seconds to wait for the connection itself.
+
+    Raises:
+        OSError: There is no connection to be had, or no TLS (ssl.SSLError).
+        Rejected: The server does not want us.
+        AuthenticationFailed: The login was refused.
+        PolicyError: The server does not offer what we insist on.
+        RemoteProtocolError: It does not speak POP3.
+        ConnectionLost: It went away.
+        TimeoutError: It was too slow.
     """
+    security = Security(
+        tls=tls,
+        server_hostname=_hostname(server_hostname, host),
+        port=port,
+        credentials=auth,
+        mechanism=mechanism,
+        allow_insecure=allow_insecure_auth,
+        nonce=nonce,
+    )
+    stream = Stream(sock or connect(host, port, timeout))
+    try:
+        conn = pop3.Connection(
+            CLIENT,
+            limits=limits or Limits(),
+            capabilities=capabilities,
+            tolerances=tolerances or pop3.Tolerances(),
+            tls=security.policy is Tls.IMPLICIT,
+            trace=trace,
+        )
+        client = Pop3Client(stream, conn, context or _context(security))
+        client.run(pop3.open(conn, security, utf8=utf8))
+    except BaseException:
+        stream.close()
+        raise
+    return client
 
-    def __init__(
-        self,
-        listeners: Iterable[socket.socket],
-        session: Callable[[socket.socket, object], Flow[object]],
-        *,
-        sessions: int,
-        report: Callable[[Exception], None] | None,
-    ) -> None:
-        listeners = list(listeners)
-        self.addresses = [end_of(each.getsockname()) for each in listeners]
-        self._session = session
-        self._report = report or _log_mistake
-        self._most = sessions
-        self._stop = Stop()
-        self._changed = threading.Condition()
-        self._running: set[socket.socket] = set()
-        self._acceptors = [
-            threading.Thread(target=self._accept, args=(each,), daemon=True)
-            for each in listeners
-        ]
-        for thread in self._acceptors:
-            thread.start()
 
-    def _accept(self, listener: socket.socket) -> None:
-        stream = Stream(listener, self._stop)
-        with contextlib.closing(stream), contextlib.suppress(Stopping):
-            while True:
-                try:
-                    sock, address = stream.accept()
-                except OSError as error:  # too many descriptors, for example
-                    self._report(error)
-                    with self._changed:
-                        self._changed.wait(_PAUSE)
-                else:
-                    self._start(sock, address)
+def _hostname(given: str | None, host: str) -> str:
+    """The name that a certificate has to have; a Unix socket has none."""
+    if given is not None:
+        return given
+    return "" if "/" in host else host
 
-    def _start(self, sock: socket.socket, address: object) -> None:
-        with self._changed:
-            self._changed.wait_for(self._may_go_on)
-            self._running.add(sock)
-        thread = threading.Thread(target=self._serve, args=(sock, address), daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # the system gives no more threads
-            self._report(error)
-            self._end(sock)
 
-    def _may_go_on(self) -> bool:
-        return self._stop.told.is_set() or len(self._running) < self._most
-
-    def _serve(self, sock: socket.socket, address: object) -> None:
-        stream = Stream(sock, self._stop)
-        try:
-            Driver(stream, report=self._report).run(self._session(sock, address))
-            stream.linger()
-        except Exception as error:
-            self._report(error)
-        finally:
-            self._end(sock)
-
-    def _end(self, sock: socket.socket) -> None:
-        with self._changed:
-            sock.close()
-            self._running.discard(sock)
-            self._changed.notify_all()
-
-    def stop(self, timeout: float = 30) -> None:
-        """Take no new sessions, end idle ones with 421, and let transactions end.
-
-        Args:
-            timeout: Seconds after which what still runs is cut off.
-        """
-        self._stop.tell()
-        with self._changed:
-            self._changed.notify_all()
-        for thread in self._acceptors:
-            thread.join()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running, timeout)
-            for sock in self._running:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._running, _LAST)
-        self._stop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+def _context(security: Security) -> ssl.SSLContext | None:
+    return None if security.policy is Tls.NONE else client_context(security.policy)
 
 
 def serve_smtp(
@@ -366,6 +216,10 @@ def serve_smtp(
     port: int = 0,
     *,
     sock: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+    implicit_tls: bool = False,
+    certificate: bytes | None = None,
+    logins: Logins | None = None,
     domain: str | None = None,
     limits: Limits | None = None,
     extensions: Iterable[smtp.Extension] | None = None,
@@ -385,9 +239,14 @@ def serve_smtp(
             path of a Unix socket, which holds a "/".
         port: The port, or 0 for any that is free.
         sock: A listening socket in place of host and port.  The server closes it.
+        tls: How TLS is begun; then STARTTLS is offered.  None: there is no TLS.
+        implicit_tls: Whether TLS begins with the first octet, as on port 465.
+        certificate: Our own certificate in DER, which `ssl` does not tell: with it
+            logins can be bound to the TLS channel.
+        logins: What can be checked, for AUTH.  None: there is no AUTH.
         domain: Our own name.  None: the host's, or its address.
         limits: Every bound, deadlines included.
-        extensions: What is offered.  None: `smtp.usual()`.
+        extensions: What is offered.  None: `smtp.usual()`, and STARTTLS with `tls`.
         tolerances: What is borne beyond the standard.
         profile: What is asked of clients beyond the protocol, as `smtp.SUBMISSION`.
         lmtp: Whether it is LMTP.  RFC 2033.
@@ -397,10 +256,14 @@ def serve_smtp(
 
     Raises:
         OSError: The address cannot be had.
-        ValueError: The domain is none.
+        ValueError: The domain is none, or implicit TLS has no context.
     """
     bounds = limits or Limits()
-    offered = None if extensions is None else tuple(extensions)
+    if extensions is None:
+        extensions = smtp.usual(size=bounds.content)
+        if tls is not None:
+            extensions = (*extensions, smtp.extensions.StartTls())
+    offered = tuple(extensions)
 
     def connection(own: str) -> smtp.Connection:
         return smtp.Connection(
@@ -411,13 +274,117 @@ def serve_smtp(
             tolerances=tolerances,
             profile=profile,
             lmtp=lmtp,
+            tls=implicit_tls,
             trace=trace,
         )
 
     def session(sock: socket.socket, address: object) -> Flow[object]:
         own = domain or smtp.own_domain(socket.gethostname(), own_address(sock))
-        return smtp.serve(connection(own), application, *end_of(address))
+        conn = connection(own)
+        return smtp.serve(conn, application, *end_of(address), logins=checked)
 
+    checked = _checked(logins, tls, implicit_tls=implicit_tls)
     connection(domain or "localhost")  # what is wrong with it is said here and now
-    listeners = [sock] if sock is not None else listen(host, port)
-    return Server(listeners, session, sessions=sessions, report=report)
+    return Server(
+        [sock] if sock is not None else listen(host, port),
+        session,
+        sessions=sessions,
+        report=report,
+        tls=tls,
+        certificate=certificate,
+    )
+
+
+def serve_pop3(
+    application: pop3.ApplicationFactory,
+    host: str = "localhost",
+    port: int = 0,
+    *,
+    sock: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+    implicit_tls: bool = False,
+    certificate: bytes | None = None,
+    logins: Logins | None = None,
+    apop: bool = False,
+    domain: str | None = None,
+    limits: Limits | None = None,
+    capabilities: Iterable[pop3.Capability] | None = None,
+    tolerances: pop3.Tolerances = _POP3_TOLERANCES,
+    sessions: int = 200,
+    report: Callable[[Exception], None] | None = None,
+    trace: Callable[[str], None] | None = None,
+) -> Server:
+    """Serve POP3 in threads, until `stop` or the end of the context.
+
+    Args:
+        application: Called with a Peer for each session: a class derived from
+            `pop3.Application`, or any callable that returns an instance.
+        host: As for `serve_smtp`.
+        port: The port, or 0 for any that is free.
+        sock: A listening socket in place of host and port.  The server closes it.
+        tls: How TLS is begun; then STLS is offered.  None: there is no TLS.
+        implicit_tls: Whether TLS begins with the first octet, as on port 995.
+        certificate: As for `serve_smtp`.
+        logins: What can be checked.  None: USER with PASS, inside TLS.
+        apop: Whether APOP is offered, which needs passwords in clear.
+        domain: Our own name.  None: the host's, or its address.
+        limits: Every bound, deadlines included.
+        capabilities: What is offered.  None: `pop3.usual()`, and STLS with `tls`; USER
+            without TLS only if `logins` allows it.
+        tolerances: What is borne beyond the standard.
+        sessions: How many sessions are served at once; further ones wait.
+        report: Called with the mistakes of the application.  None: they are logged.
+        trace: Called with each line of each dialogue, secrets replaced.
+
+    Raises:
+        OSError: The address cannot be had.
+        ValueError: The domain is none, or implicit TLS has no context.
+    """
+    bounds = limits or Limits()
+    if capabilities is None:
+        needs_tls = logins is None or not logins.allow_insecure
+        capabilities = (*pop3.usual(), pop3.capabilities.User(needs_tls=needs_tls))
+        if tls is not None:
+            capabilities = (*capabilities, pop3.capabilities.Stls())
+    offered = tuple(capabilities)
+
+    def connection(own: str) -> pop3.Connection:
+        return pop3.Connection(
+            SERVER,
+            domain=own,
+            timestamp=timestamp(own) if apop else "",
+            limits=bounds,
+            capabilities=offered,
+            tolerances=tolerances,
+            tls=implicit_tls,
+            trace=trace,
+        )
+
+    def session(sock: socket.socket, address: object) -> Flow[object]:
+        own = domain or smtp.own_domain(socket.gethostname(), own_address(sock))
+        conn = connection(own)
+        return pop3.serve(conn, application, *end_of(address), logins=checked)
+
+    checked = _checked(logins, tls, implicit_tls=implicit_tls)
+    connection(domain or "localhost")  # what is wrong with it is said here and now
+    return Server(
+        [sock] if sock is not None else listen(host, port),
+        session,
+        sessions=sessions,
+        report=report,
+        tls=tls,
+        certificate=certificate,
+    )
+
+
+def _checked(
+    logins: Logins | None, tls: ssl.SSLContext | None, *, implicit_tls: bool
+) -> Logins | None:
+    """Return the logins with a source of nonces.
+
+    Raises:
+        ValueError: TLS is to begin at once, and there is no context.
+    """
+    if implicit_tls and tls is None:
+        raise ValueError("implicit TLS needs a context")
+    return None if logins is None else replace(logins, nonce=nonce)

@@ -1,0 +1,253 @@
+"""Clients on blocking sockets: each method runs one flow of the core."""
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from types import TracebackType
+from typing import Self, TypeVar
+
+from smtp_pop_core import Blocks, Content, Flow, Sendable, pop3, smtp
+
+from ._driver import Driver
+from ._sockets import Stream
+
+T = TypeVar("T")
+
+
+class _Client(ABC):
+    """Leaving its context says QUIT, unless by an exception."""
+
+    def __init__(self, stream: Stream, tls: ssl.SSLContext | None) -> None:
+        self._stream = stream
+        self._driver = Driver(stream, tls=tls)
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow on this connection, one of your own for example."""
+        return self._driver.run(flow)
+
+    @abstractmethod
+    def quit(self) -> object:
+        """Say QUIT where that is possible, and close."""
+
+    @abstractmethod
+    def _give_up(self) -> None:
+        """Say that the connection is gone."""
+
+    def close(self) -> None:
+        """Close at once, without QUIT."""
+        self._give_up()
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.quit()
+        else:
+            self.close()
+
+
+class SmtpClient(_Client):
+    """An SMTP client.  Leaving its context says QUIT, unless by an exception.
+
+    Attributes:
+        connection: The state of the session.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        connection: smtp.Connection,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(stream, tls)
+        self.connection = connection
+
+    @property
+    def extensions(self) -> smtp.Extensions:
+        """What the server offers, by keyword."""
+        return self.connection.extensions
+
+    def send_mail(
+        self,
+        sender: str | smtp.Mail,
+        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt,
+        content: Sendable,
+        *,
+        chunking: bool = False,
+    ) -> smtp.MailResult:
+        """Send one message: see `smtp.send_mail`."""
+        conn = self.connection
+        return self.run(
+            smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
+        )
+
+    def send_message(
+        self,
+        message: EmailMessage,
+        sender: str | smtp.Mail | None = None,
+        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
+        *,
+        chunking: bool = False,
+    ) -> smtp.MailResult:
+        """Send an EmailMessage: see `smtp.send_message`."""
+        conn = self.connection
+        return self.run(
+            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
+        )
+
+    def etrn(self, node: str) -> smtp.Reply:
+        """Ask for the messages that wait for a host: see `smtp.etrn`."""
+        return self.run(smtp.etrn(self.connection, node))
+
+    def verify(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
+        """Ask whether a user or mailbox exists: see `smtp.verify`."""
+        return self.run(smtp.verify(self.connection, string, smtputf8=smtputf8))
+
+    def expand(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
+        """Ask for the members of a mailing list: see `smtp.expand`."""
+        return self.run(smtp.expand(self.connection, string, smtputf8=smtputf8))
+
+    def help(self, topic: str = "") -> smtp.Reply:
+        """Ask for help: see `smtp.help`."""
+        return self.run(smtp.help(self.connection, topic))
+
+    def noop(self) -> smtp.Reply:
+        """See that the server is still there: see `smtp.noop`."""
+        return self.run(smtp.noop(self.connection))
+
+    def reset(self) -> smtp.Reply:
+        """Forget the open transaction: see `smtp.reset`."""
+        return self.run(smtp.reset(self.connection))
+
+    def quit(self) -> smtp.Reply | None:
+        """Say QUIT where that is possible, and close: see `smtp.quit`."""
+        try:
+            return self.run(smtp.quit(self.connection))
+        finally:
+            self.close()
+
+    def _give_up(self) -> None:
+        self.connection.close()
+
+
+class Pop3Client(_Client):
+    """A POP3 client.  Leaving its context says QUIT, unless by an exception.
+
+    So messages that were marked as deleted are removed only if all went well.
+
+    Attributes:
+        connection: The state of the session.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        connection: pop3.Connection,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(stream, tls)
+        self.connection = connection
+
+    @property
+    def capabilities(self) -> pop3.Capabilities:
+        """What the server offers, by tag."""
+        return self.connection.capabilities
+
+    def status(self) -> pop3.Totals:
+        """Ask how many messages there are, and their size: see `pop3.status`."""
+        return self.run(pop3.status(self.connection))
+
+    def messages(self) -> tuple[pop3.Listed, ...]:
+        """Ask for sizes and unique ids of all messages: see `pop3.messages`."""
+        return self.run(pop3.messages(self.connection))
+
+    def fetch(self, message: int | pop3.Listed) -> bytes:
+        """Return the octets of a message: see `pop3.fetch`."""
+        return self.run(pop3.fetch(self.connection, message))
+
+    @contextmanager
+    def retrieve(self, message: int | pop3.Listed) -> Iterator[Blocks]:
+        """Give the content of a message, block by block: see `pop3.retrieve`.
+
+        What is left of it at the end of the context is read and dropped.
+        """
+        content = self.run(pop3.retrieve(self.connection, message))
+        with self._reading(content) as blocks:
+            yield blocks
+
+    @contextmanager
+    def top(self, message: int | pop3.Listed, lines: int = 0) -> Iterator[Blocks]:
+        """Give the header of a message and some lines of its body: see `pop3.top`."""
+        content = self.run(pop3.top(self.connection, message, lines))
+        with self._reading(content) as blocks:
+            yield blocks
+
+    @contextmanager
+    def _reading(self, content: Content) -> Iterator[Blocks]:
+        try:
+            yield Blocks(self.run, content)
+        finally:
+            if not self.connection.closed:
+                self.run(pop3.drop(content))
+
+    def retrieve_many(
+        self,
+        messages: Iterable[int | pop3.Listed],
+        sink: Callable[[int, Blocks], object],
+    ) -> dict[int, pop3.Response]:
+        """Fetch messages with pipelining: see `pop3.retrieve_many`."""
+        return self.run(pop3.retrieve_many(self.connection, messages, sink))
+
+    def collect(
+        self,
+        store: Callable[[pop3.Listed, Blocks], object],
+        *,
+        seen: pop3.Seen | None = None,
+        note: Callable[[str], object] | None = None,
+        delete_stored: bool = False,
+    ) -> pop3.Collected:
+        """Fetch and store what is new, delete if wanted, QUIT: see `pop3.collect`."""
+        conn = self.connection
+        flow = pop3.collect(
+            conn, store, seen=seen, note=note, delete_stored=delete_stored
+        )
+        return self.run(flow)
+
+    def delete(self, *messages: int | pop3.Listed) -> dict[int, pop3.Response]:
+        """Mark messages as deleted; QUIT removes them: see `pop3.delete`."""
+        return self.run(pop3.delete(self.connection, messages))
+
+    def reset(self) -> pop3.Response:
+        """Take all marks for deletion back: see `pop3.reset`."""
+        return self.run(pop3.reset(self.connection))
+
+    def noop(self) -> pop3.Response:
+        """See that the server is still there: see `pop3.noop`."""
+        return self.run(pop3.noop(self.connection))
+
+    def languages(self) -> tuple[pop3.Language, ...]:
+        """Ask in which languages the server speaks: see `pop3.languages`."""
+        return self.run(pop3.languages(self.connection))
+
+    def language(self, tag: str) -> pop3.Language | None:
+        """Choose the language of the server's texts: see `pop3.language`."""
+        return self.run(pop3.language(self.connection, tag))
+
+    def quit(self) -> pop3.Response | None:
+        """Say QUIT where that is possible, and close: see `pop3.quit`."""
+        try:
+            return self.run(pop3.quit(self.connection))
+        finally:
+            self.close()
+
+    def _give_up(self) -> None:
+        self.connection.close()

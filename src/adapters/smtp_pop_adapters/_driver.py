@@ -1,0 +1,103 @@
+"""The loop that carries out, on blocking sockets, what flows ask for."""
+
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from smtp_pop_core import (
+    Ask,
+    Blocks,
+    Content,
+    Deadline,
+    Flow,
+    Handshake,
+    On,
+    Read,
+    Report,
+    Request,
+    Sleep,
+    Write,
+)
+
+from ._sockets import Stream
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger("smtp_pop_adapters")
+
+
+class Driver:
+    """Runs flows on a stream, and on others that they name.
+
+    Args:
+        stream: What requests without a label are carried out on.
+        others: Further streams, by the label that `On` names.
+        report: Called with the mistakes of an application; by default they are logged.
+        tls: How TLS is begun when a flow asks for it.
+        certificate: For a server, its own certificate in DER: then logins can be bound
+            to it.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        others: Mapping[str, Stream] | None = None,
+        report: Callable[[Exception], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
+        self._streams = {"": stream, **(others or {})}
+        self._report = report or log_mistake
+        self._tls = tls
+        self._certificate = certificate
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its end and return its result.  It is closed in any case."""
+        with contextlib.closing(flow):
+            step: Callable[..., Request] = flow.send
+            outcome: object = None
+            while True:
+                try:
+                    request = step(outcome)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    step, outcome = flow.send, self._carry_out(request, "")
+                except Exception as error:  # the flow decides what it means
+                    step, outcome = flow.throw, error
+
+    def _carry_out(self, request: Request, label: str) -> object:
+        match request:
+            case Read():
+                return self._streams[label].receive()
+            case Write(data, heed):
+                return self._streams[label].transmit(data, heed=heed)
+            case Handshake(server_hostname):
+                if self._tls is None:
+                    raise ValueError("there is no context for TLS")
+                return self._streams[label].handshake(
+                    self._tls, server_hostname, self._certificate
+                )
+            case Deadline(seconds):
+                self._streams[label].set_deadline(seconds)
+            case Ask(function, arguments):
+                return function(*map(self._handed_over, arguments))
+            case Sleep(seconds):
+                self._streams[label].sleep(seconds)
+            case Report(error):
+                self._report(error)
+            case On(stream, inner):
+                return self._carry_out(inner, stream)
+        return None
+
+    def _handed_over(self, argument: object) -> object:
+        return Blocks(self.run, argument) if isinstance(argument, Content) else argument
+
+
+def log_mistake(error: Exception) -> None:
+    """Tell the operator through `logging`."""
+    _log.error("%r", error, exc_info=error)
