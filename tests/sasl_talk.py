@@ -30,11 +30,16 @@ def talk(
     *,
     client: sasl.ClientContext = CLIENT,
     server: sasl.ServerContext = SERVER,
+    carry: Callable[[bytes], bytes] = bytes,
 ) -> tuple[sasl.Success, sasl.ClientExchange]:
-    """Let both sides talk until the server says yes, or one of them raises."""
+    """Let both sides talk until the server says yes, or one of them raises.
+
+    What `carry` makes of a message is what arrives.
+    """
     exchange = mechanism.begin(credentials, client)
     assert mechanism.server is not None
-    side = mechanism.server(server, exchange.initial)
+    initial = exchange.initial
+    side = mechanism.server(server, None if initial is None else carry(initial))
     reply: object = None
     while True:
         try:
@@ -44,7 +49,7 @@ def talk(
             assert isinstance(success, sasl.Success)
             return success, exchange
         if isinstance(request, sasl.Challenge):
-            reply = exchange.respond(request.data)
+            reply = carry(exchange.respond(carry(request.data)))
         else:
             reply = answer(request)
 

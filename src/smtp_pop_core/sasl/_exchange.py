@@ -6,7 +6,7 @@ which is answered with an empty response: SMTP and POP3 have no other place for 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from .._errors import Error
@@ -21,11 +21,15 @@ ROUNDS: Final = 20
 """Challenges that a client answers in one exchange."""
 
 
-_EARLY: Final = "the server said yes before the mechanism was done"
-
-
 class ExchangeError(Error):
     """A message is malformed, or not what the mechanism allows now."""
+
+
+class _TooEarly(ExchangeError):
+    """The server said yes, and the mechanism wanted another challenge."""
+
+    def __init__(self) -> None:
+        super().__init__("the server said yes before the mechanism was done")
 
 
 class Denied(Error):
@@ -76,24 +80,25 @@ answer that is not what the question documents is a TypeError.
 """
 
 
-@dataclass(slots=True)
 class ClientExchange:
     """One exchange of a client, bounded, with a record of how it went.
+
+    Answer each challenge with `respond`.  Once the server has said yes, ask `complete`;
+    once it has said no, `error` may know why.  Both end the exchange.
 
     Attributes:
         initial: The initial response, b"" for an empty one, or None: the server speaks
             first.
-        error: Why the exchange cannot succeed, or None.
     """
 
-    client: Client = field(repr=False)
-    initial: bytes | None = field(init=False, repr=False)
-    error: ExchangeError | None = field(init=False, default=None)
-    _rounds: int = field(init=False, default=0, repr=False)
-    _complete: bool | None = field(init=False, default=None, repr=False)
+    __slots__ = ("_client", "_complete", "_error", "_rounds", "initial")
 
-    def __post_init__(self) -> None:
-        self.initial = next(self.client)
+    def __init__(self, client: Client) -> None:
+        self.initial = next(client)
+        self._client = client
+        self._rounds = 0
+        self._complete: bool | None = None
+        self._error: ExchangeError | None = None
 
     def respond(self, challenge: bytes) -> bytes:
         """Return the response to a challenge.
@@ -105,7 +110,7 @@ class ClientExchange:
         try:
             response = self._respond(challenge)
         except ExchangeError as error:
-            self.error = error
+            self._error = error
             self._complete = False
             raise
         if response is None:
@@ -121,7 +126,7 @@ class ClientExchange:
         if len(challenge) > LONGEST:
             raise ExchangeError(f"a challenge is longer than {LONGEST} octets")
         try:
-            return self.client.send(challenge)
+            return self._client.send(challenge)
         except StopIteration:
             raise ExchangeError("a challenge too many") from None
 
@@ -129,26 +134,34 @@ class ClientExchange:
     def complete(self) -> bool:
         """Whether success, now that the server has said yes, can be believed.
 
-        It ends the exchange: ask once the server has said yes or no.  Where it is
-        False, `error` says why.
+        Where it is False, `error` says why.
         """
         if self._complete is None:
-            self._complete = self._ends()
+            self._error = self._end()
+            self._complete = self._error is None
         return self._complete
 
-    def _ends(self) -> bool:
+    @property
+    def error(self) -> ExchangeError | None:
+        """Why the exchange has failed, or None: the mechanism knows no reason."""
+        if self._complete is None:
+            error = self._end()
+            self._error = None if isinstance(error, _TooEarly) else error
+            self._complete = False
+        return self._error
+
+    def _end(self) -> ExchangeError | None:
+        """Let the mechanism end, and return why it does not."""
         try:
-            next(self.client)
+            next(self._client)
         except StopIteration:
-            return True
+            return None
         except ExchangeError as error:
-            self.error = error
+            return error
         except Exception:  # without a challenge it may do anything but end
-            self.error = ExchangeError(_EARLY)
-        else:
-            self.error = ExchangeError(_EARLY)
-        self.client.close()
-        return False
+            return _TooEarly()
+        self._client.close()
+        return _TooEarly()
 
 
 def receive(response: bytes | None) -> Generator[bytes | None, bytes | None, bytes]:
@@ -159,7 +172,7 @@ def receive(response: bytes | None) -> Generator[bytes | None, bytes | None, byt
     """
     challenge = yield response
     if challenge is None:
-        raise ExchangeError(_EARLY)
+        raise _TooEarly
     return challenge
 
 

@@ -115,10 +115,8 @@ class Users:
 
 
 def _stored(secret: _Clear | ScramKeys | PasswordHash) -> frozenset[Stored]:
-    match secret:
-        case _Clear():
-            return frozenset({Stored.PASSWORD, Stored.CLEAR, *_SCRAM.values()})
-        case ScramKeys():
-            return frozenset({Stored.PASSWORD, _SCRAM[secret.hash]})
-        case PasswordHash():
-            return frozenset({Stored.PASSWORD})
+    if isinstance(secret, _Clear):
+        return frozenset({Stored.PASSWORD, Stored.CLEAR, *_SCRAM.values()})
+    if isinstance(secret, ScramKeys):
+        return frozenset({Stored.PASSWORD, _SCRAM[secret.hash]})
+    return frozenset({Stored.PASSWORD})
