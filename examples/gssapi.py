@@ -1,11 +1,9 @@
 """A mechanism of your own: GSSAPI, with which Kerberos logs in.  RFC 4752.
 
-With the package of that name, credentials are
+Give `mechanisms=[GSSAPI, *sasl.STANDARD]`, and with the package gssapi as credentials
 
-    Kerberos(lambda name: gssapi.SecurityContext(name=gssapi.Name(
-        name, gssapi.NameType.hostbased_service), usage="initiate"))
-
-and `mechanisms=[GSSAPI, *sasl.STANDARD]` makes the mechanism known.
+    Kerberos(lambda name: gssapi.SecurityContext(
+        gssapi.Name(name, gssapi.NameType.hostbased_service), usage="initiate"))
 """
 
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from smtp_pop_core import sasl
 
 
 class Wrapped(Protocol):
-    """What is left of a message that was wrapped or unwrapped."""
+    """What became of a message."""
 
     message: bytes
 

@@ -122,7 +122,7 @@ class Mechanism:
 
     There is no registry: lists of mechanisms are handed to `choose` and `offered`, and
     `STANDARD` is one.  To add your own, write a generator for each side that you need,
-    and put the mechanism in a list:
+    and put the mechanism in a list::
 
         def gssapi(credentials: Kerberos, context: ClientContext) -> Client:
             security = credentials.security_context(context)
