@@ -402,8 +402,14 @@ def test_a_line_that_is_too_long_is_not_written() -> None:
     assert len(FULL.write_command(smtp.Noop("x" * longest))) == 512
     with pytest.raises(OutOfOrder, match="longer than a line may be"):
         FULL.write_command(smtp.Noop("x" * (longest + 1)))
+
+
+def test_no_initial_response_makes_a_line_too_long() -> None:
+    """RFC 4954 section 4, though a server reads one that does."""
+    octets = (512 - len("AUTH SKEY \r\n")) // 4 * 3
+    assert len(FULL.write_command(smtp.Auth("SKEY", b"x" * octets))) == 512
     with pytest.raises(OutOfOrder, match="longer than a line may be"):
-        FULL.write_command(smtp.Auth("PLAIN", b"x" * 12_288))
+        FULL.write_command(smtp.Auth("SKEY", b"x" * (octets + 1)))
 
 
 # What was not offered is not written

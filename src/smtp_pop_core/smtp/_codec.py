@@ -246,7 +246,10 @@ class Codec:
         arguments = write(command)
         line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
         data = line.encode("utf-8")
-        if len(data) > self._longest.get(kind, self._limits.command_line):
+        longest = self._longest.get(kind, self._limits.command_line)
+        if kind is Auth:  # what is longer waits for a challenge: RFC 4954 section 4
+            longest = self._limits.command_line
+        if len(data) > longest:
             raise OutOfOrder(f"{kind.__name__} is longer than a line may be")
         if not self.utf8 and not data.isascii():
             raise OutOfOrder("SMTPUTF8 was not offered")
