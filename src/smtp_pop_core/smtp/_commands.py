@@ -171,6 +171,8 @@ class Mail(Command):
             _check_xtext(self.envid, _ENVID_LENGTH)
         if self.auth:
             _check_xtext(self.auth, _AUTH_LENGTH)
+            if not is_reverse_path(self.auth, utf8=True):
+                raise ValueError(f"not an address: {self.auth!r}")
         if self.extra:
             _check_extra(self.extra)
 

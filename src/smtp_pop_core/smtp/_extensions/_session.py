@@ -9,7 +9,9 @@ from ._extension import Extension, Parameter
 
 
 def _read_auth(value: str | None) -> str:
-    return "" if value == "<>" else decode_xtext(value or "")
+    if not value:
+        raise ValueError("AUTH has a value")
+    return "" if value == "<>" else decode_xtext(value)
 
 
 def _write_auth(address: str) -> str:
