@@ -25,6 +25,15 @@ def test_a_name_in_external_holds_no_nul() -> None:
         play(begin(EXTERNAL, b"a\0b"))
 
 
+def test_the_name_to_act_as_is_prepared() -> None:
+    """RFC 4954 section 4, RFC 5034 section 4."""
+    question = play(begin(EXTERNAL, "\u2168".encode()))
+    assert question == sasl.VerifyExternal("IX")
+    for name in ("\u00ad", "\7"):
+        with pytest.raises(Denied):
+            play(begin(EXTERNAL, name.encode()))
+
+
 @pytest.mark.parametrize("trace", ["", "sirhc", "a@b.example"])
 def test_anonymous_leaves_a_trace(trace: str) -> None:
     exchange = ANONYMOUS.begin(sasl.Anonymous(trace), CLIENT)

@@ -35,17 +35,26 @@ def test_other_messages_are_refused(case: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", ["\0u\0\u00ad", "\0\u00ad\0p", "\0u\0\7", "\0\7\0p"]
+    "message",
+    [
+        *("\0u\0\u00ad", "\0\u00ad\0p", "\0u\0\7", "\0\7\0p"),
+        *("\u00ad\0u\0p", "\7\0u\0p"),
+    ],
 )
 def test_what_cannot_be_prepared_is_wrong(message: str) -> None:
-    """RFC 4616 section 2."""
+    """RFC 4616 section 2; the name to act as: RFC 4954 section 4, RFC 5034 section 4."""
     with pytest.raises(Denied):
         play(begin(PLAIN, message.encode()))
 
 
 def test_the_server_prepares_names_and_passwords() -> None:
-    question = play(begin(PLAIN, "\u2168\0I\u00adX\0\u00aa".encode()))
-    assert question == VerifyPassword("IX", "a", "\u2168")
+    question = play(begin(PLAIN, "\u2168I\0I\u00adX\0\u00aa".encode()))
+    assert question == VerifyPassword("IX", "a", "IXI")
+
+
+def test_to_act_as_oneself_is_nothing_to_ask_about_however_it_is_spelled() -> None:
+    question = play(begin(PLAIN, "\u2168\0IX\0p".encode()))
+    assert question == VerifyPassword("IX", "p")
 
 
 @pytest.mark.parametrize("size", [255, 2_000])
@@ -74,11 +83,11 @@ def test_a_challenge_is_not_answered() -> None:
 def test_what_a_client_says_a_server_reads(user: str, word: str, other: str) -> None:
     try:
         credentials = Password(user, word, other)
-        prepared = sasl.saslprep(user), sasl.saslprep(word)
+        name, secret, authzid = map(sasl.saslprep, (user, word, other))
     except ValueError:
         return
-    if "" in prepared:
+    if not (name and secret and bool(authzid) is bool(other)):
         return
     initial = PLAIN.begin(credentials, CLIENT).initial
-    authzid = "" if other == prepared[0] else other
-    assert play(begin(PLAIN, initial)) == VerifyPassword(*prepared, authzid)
+    authzid = "" if authzid == name else authzid
+    assert play(begin(PLAIN, initial)) == VerifyPassword(name, secret, authzid)

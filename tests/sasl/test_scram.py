@@ -431,6 +431,27 @@ def test_who_names_another_needs_leave(answer: str | None) -> None:
     assert success == Success("boss", "user")
 
 
+@pytest.mark.parametrize(
+    ("other", "asked"), [("user\u00ad", []), ("\u2168", [Authorize("user", "IX")])]
+)
+def test_the_name_to_act_as_is_prepared(other: str, asked: list[sasl.Question]) -> None:
+    """RFC 4954 section 4, RFC 5034 section 4."""
+    questions: list[sasl.Question] = []
+
+    def answer(question: sasl.Question) -> object:
+        questions.append(question)
+        return KEYS if isinstance(question, FindScramKeys) else "boss"
+
+    talk(SCRAM_SHA_256, Password("user", "pencil", other), answer)
+    assert questions == [FindScramKeys("user", "SHA-256"), *asked]
+
+
+@pytest.mark.parametrize("other", ["\u00ad", "\u0221\u0627"])
+def test_a_name_to_act_as_that_cannot_be_prepared_is_denied(other: str) -> None:
+    with pytest.raises(Denied):
+        talk(SCRAM_SHA_256, Password("user", "pencil", other), lambda _: KEYS)
+
+
 # Both
 
 

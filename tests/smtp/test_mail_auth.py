@@ -67,7 +67,7 @@ def test_what_is_written_is_read_back(words: str, auth: str) -> None:
 
 @pytest.mark.parametrize("auth", ["foo", "a@b\r\nRSET", "a b@c", "x" * 493 + "@b"])
 def test_what_cannot_be_written_cannot_be_made(auth: str) -> None:
-    with pytest.raises(ValueError, match="not |longer than"):
+    with pytest.raises(ValueError, match=r"not |longer than"):
         Mail("a@b", auth=auth)
 
 

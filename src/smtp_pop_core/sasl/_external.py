@@ -13,6 +13,7 @@ from ._exchange import (
     text_of,
 )
 from ._mechanism import ClientContext, Mechanism, ServerContext, Stored
+from ._password import prepare_optional
 from ._questions import VerifyExternal
 
 
@@ -26,6 +27,7 @@ def external_server(context: ServerContext, initial: bytes | None) -> Server:
     authzid = text_of((yield from first_response(initial)))
     if "\0" in authzid:
         raise ExchangeError("a name holds NUL")
+    authzid = prepare_optional(authzid)
     identity = yield from ask_identity(VerifyExternal(authzid))
     return Success(identity, authzid)
 

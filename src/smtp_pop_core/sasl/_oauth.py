@@ -21,6 +21,7 @@ from ._exchange import (
 )
 from ._gs2 import SASLNAME, escape, unescape
 from ._mechanism import ClientContext, Mechanism, ServerContext, Stored
+from ._password import prepare_optional
 from ._questions import VerifyToken
 
 # b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
@@ -82,8 +83,8 @@ def oauthbearer_server(context: ServerContext, initial: bytes | None) -> Server:
     bearers = [_BEARER.fullmatch(value) for key, _, value in pairs if key == "auth"]
     if len(bearers) != 1 or bearers[0] is None:
         raise ExchangeError("OAUTHBEARER needs one auth, with a Bearer token")
-    question = VerifyToken(unescape(match[1] or ""), bearers[0][1])
-    return (yield from _server(question, b'{"status":"invalid_token"}'))
+    user, token = unescape(match[1] or ""), bearers[0][1]
+    return (yield from _server(user, token, b'{"status":"invalid_token"}'))
 
 
 def xoauth2_server(context: ServerContext, initial: bytes | None) -> Server:
@@ -93,16 +94,17 @@ def xoauth2_server(context: ServerContext, initial: bytes | None) -> Server:
     if match is None:
         raise ExchangeError("not a message of XOAUTH2")
     refusal = b'{"status":"401","schemes":"bearer","scope":""}'
-    return (yield from _server(VerifyToken(match[1], match[2]), refusal))
+    return (yield from _server(match[1], match[2], refusal))
 
 
-def _server(question: VerifyToken, refusal: bytes) -> Server:
+def _server(user: str, token: str, refusal: bytes) -> Server:
     try:
-        identity = yield from ask_identity(question)
+        user = prepare_optional(user)
+        identity = yield from ask_identity(VerifyToken(user, token))
     except Denied:
         yield from ask_client(refusal)  # whatever the answer is
         raise
-    return Success(identity, question.user)
+    return Success(identity, user)
 
 
 OAUTHBEARER: Final = Mechanism(

@@ -23,6 +23,7 @@ def check_password(user: str, password: str, authzid: str = "") -> Check:
         Denied: They are wrong, or cannot be prepared with SASLprep.
     """
     user, password = prepare_or_deny(user), prepare_or_deny(password)
+    authzid = prepare_optional(authzid)
     if authzid == user:
         authzid = ""
     question = VerifyPassword(user, password, authzid)
@@ -76,3 +77,12 @@ def prepare_or_deny(text: str) -> str:
         return prepare(text)
     except ValueError:
         raise Denied from None
+
+
+def prepare_optional(name: str) -> str:
+    """Prepare the name that a client wants to act as, "" where it has given none.
+
+    Raises:
+        Denied: It cannot be prepared, or nothing is left.  RFC 4954 section 4.
+    """
+    return prepare_or_deny(name) if name else ""

@@ -25,8 +25,9 @@ class VerifyPassword(Question):
     Attributes:
         user: The name, prepared with SASLprep.
         password: The password, prepared with SASLprep.
-        authzid: As whom the user wants to act, or "" for as itself.  Where the user may
-            not, the answer is None; else it is the identity to act as.
+        authzid: As whom the user wants to act, prepared with SASLprep, or "" for as
+            itself.  Where the user may not, the answer is None; else it is the identity
+            to act as.
     """
 
     user: str
@@ -69,8 +70,8 @@ class VerifyToken(Question):
     The answer is the identity, a str, or None.
 
     Attributes:
-        user: The name that was given beside the token, or "".  It proves nothing: let
-            it pass only if the token is for this user.
+        user: The name that was given beside the token, prepared with SASLprep, or "".
+            It proves nothing: let it pass only if the token is for this user.
         token: The token.
     """
 
@@ -85,7 +86,8 @@ class VerifyExternal(Question):
     The answer is the identity, a str, or None.
 
     Attributes:
-        authzid: As whom the client wants to act, or "": as the proof says.
+        authzid: As whom the client wants to act, prepared with SASLprep, or "": as the
+            proof says.
     """
 
     authzid: str
@@ -113,7 +115,7 @@ class Authorize(Question):
 
     Attributes:
         user: The name, prepared with SASLprep.
-        authzid: As whom the user wants to act.
+        authzid: As whom the user wants to act, prepared with SASLprep.
     """
 
     user: str

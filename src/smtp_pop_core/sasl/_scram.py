@@ -32,7 +32,7 @@ from ._mechanism import (
     ServerContext,
     Stored,
 )
-from ._password import prepare_or_deny
+from ._password import prepare_optional, prepare_or_deny
 from ._prepare import prepare
 from ._questions import Authorize, FindScramKeys
 
@@ -157,7 +157,8 @@ def scram_server(
         raise Denied
 
     identity = user
-    if authzid is not None and (other := unescape(authzid)) != user:
+    other = prepare_optional(unescape(authzid or ""))
+    if other not in ("", user):
         identity = yield from ask_identity(Authorize(user, other))
     signature = mac(hash, keys.server_key, exchanged)
     if (yield from ask_client(f"v={_base64(signature)}".encode())):
