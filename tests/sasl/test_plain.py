@@ -42,7 +42,7 @@ def test_other_messages_are_refused(case: dict[str, str]) -> None:
     ],
 )
 def test_what_cannot_be_prepared_is_wrong(message: str) -> None:
-    """RFC 4616 section 2; the name to act as: RFC 4954 section 4, RFC 5034 section 4."""
+    """RFC 4616 section 2, and RFC 4954 section 4 for the name to act as."""
     with pytest.raises(Denied):
         play(begin(PLAIN, message.encode()))
 

@@ -3,8 +3,8 @@
 import pytest
 
 from smtp_pop_core import CLIENT, SERVER, smtp
-from smtp_pop_core.smtp import Profile
-from smtp_talk import codes, feed, said_by_server
+from smtp_pop_core.smtp import Profile, State
+from smtp_talk import EXTENSIONS, codes, feed, said_by_server, server_in
 
 EHLO = b"EHLO me.example\r\n"
 
@@ -71,6 +71,36 @@ def test_who_has_authenticated_may_send() -> None:
     feed(conn, b"AUTH PLAIN AA==\r\n")
     conn.send(smtp.Reply(235))
     assert feed(conn, b"MAIL FROM:<a@b.example>\r\n") == [smtp.Mail("a@b.example")]
+
+
+BEFORE_TLS = [
+    (b"NOOP", 250),
+    (EHLO.strip(), 250),
+    (b"HELO me.example", 530),
+    (b"MAIL FROM:<a@b.example>", 530),
+    (b"VRFY a", 530),
+    (b"RSET", 530),
+    (b"AUTH PLAIN AGEAYg==", 530),
+    (b"RCPT TO:<a@b.example>", 503),
+    (b"FROB", 500),
+    (b"STARTTLS", 220),
+    (b"QUIT", 221),
+]
+
+
+@pytest.mark.parametrize(("line", "code"), BEFORE_TLS)
+def test_a_private_server_may_want_tls_first(line: bytes, code: int) -> None:
+    """RFC 3207 section 4."""
+    conn = server_in(State.READY, profile=Profile(tls=True), extensions=EXTENSIONS)
+    _, replies = said_by_server(conn, [line + b"\r\n"])
+    assert codes(replies) == [code]
+
+
+def test_inside_tls_a_server_that_wants_it_asks_nothing_more() -> None:
+    conn = server_in(State.TLS, profile=Profile(tls=True), extensions=EXTENSIONS)
+    conn.begin_tls()
+    _, replies = said_by_server(conn, [EHLO, b"MAIL FROM:<a@b.example>\r\n"])
+    assert codes(replies) == [250, 250]
 
 
 COMPLETED = [
@@ -151,7 +181,7 @@ def test_an_application_is_not_asked_about_what_its_profile_refuses() -> None:
 
 @pytest.mark.parametrize("command", [smtp.Noop(), smtp.Vrfy("a@b"), smtp.Data()])
 def test_a_profile_is_about_the_envelope(command: smtp.Command) -> None:
-    assert smtp.SUBMISSION.refusal(command, authenticated=False) is None
+    assert smtp.SUBMISSION.refusal(command, tls=False, authenticated=False) is None
 
 
 def test_a_client_is_not_bound_by_a_profile() -> None:

@@ -429,7 +429,9 @@ class Connection(Endpoint[Event]):
     def _forbidden(self, command: Command) -> Reply | None:
         """The reply to a command that is well-formed and in order, and yet a no."""
         session = self._session
-        refusal = self._profile.refusal(command, authenticated=session.authenticated)
+        refusal = self._profile.refusal(
+            command, tls=session.tls, authenticated=session.authenticated
+        )
         if refusal is not None:
             return refusal
         match command:

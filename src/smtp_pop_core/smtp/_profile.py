@@ -3,10 +3,17 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ._commands import Mail, Rcpt
-from ._defaults import UNAUTHENTICATED, UNQUALIFIED_RECIPIENT, UNQUALIFIED_SENDER
+from ._commands import Ehlo, Lhlo, Mail, Noop, Quit, Rcpt, StartTls
+from ._defaults import (
+    NEEDS_TLS,
+    UNAUTHENTICATED,
+    UNQUALIFIED_RECIPIENT,
+    UNQUALIFIED_SENDER,
+)
 from ._grammar import domain_of
 from ._replies import Command, Reply
+
+_BEFORE_TLS: Final = frozenset({Ehlo, Lhlo, Noop, Quit, StartTls})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,16 +21,23 @@ class Profile:
     """What a server asks of its clients.
 
     Attributes:
+        tls: Nothing but EHLO, STARTTLS, NOOP and QUIT before TLS, else 530 5.7.0.
+            RFC 3207 section 4 forbids it where anybody may bring mail, on port 25.
         authenticated: MAIL only after AUTH, else 530 5.7.0.  RFC 6409 section 4.3.
         qualified: The domains of an envelope are fully qualified, else 554 with 5.1.8
             for a sender and 5.1.2 for a recipient.  RFC 6409 section 4.2.
     """
 
+    tls: bool = False
     authenticated: bool = False
     qualified: bool = False
 
-    def refusal(self, command: Command, *, authenticated: bool) -> Reply | None:
+    def refusal(
+        self, command: Command, *, tls: bool, authenticated: bool
+    ) -> Reply | None:
         """Return the reply to a command that the profile forbids, else None."""
+        if self.tls and not tls and type(command) not in _BEFORE_TLS:
+            return NEEDS_TLS
         match command:
             case Mail() if self.authenticated and not authenticated:
                 return UNAUTHENTICATED
