@@ -1,4 +1,4 @@
-"""An SMTP application that stores what it takes, in a Maildir for each user."""
+"""Applications over Maildirs: SMTP stores in them, POP3 gives what is there."""
 
 import errno
 import logging
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from smtp_pop_core import Blocks, smtp
+from smtp_pop_core import Blocks, pop3, sasl, smtp
 
 from .maildir import Maildir, deliver_to, user_folder
+from .maildir_maildrop import MaildirMaildrop, MaildirMaildrops
 
 _MOST_HOPS: Final = 100  # RFC 5321 section 6.3
 _HEADER: Final = 1_048_576  # octets of a header in which Received fields are counted
@@ -39,6 +40,7 @@ class MaildirUsers:
         root: The folder of the Maildirs.
         names: The users.
         catch_all: Whether mail for everybody else is taken too, in `catch-all`.
+        logins: Who can log in, or None: nobody.  It changes nothing in what is taken.
 
     Raises:
         ValueError: A name cannot be the local part of an address, or that of a folder.
@@ -50,6 +52,7 @@ class MaildirUsers:
         names: Iterable[str] = (),
         *,
         catch_all: bool = False,
+        logins: sasl.Users | None = None,
     ) -> None:
         self._root = Path(root)
         self._users = {user_folder(self._root, "postmaster")}
@@ -57,10 +60,15 @@ class MaildirUsers:
             smtp.Mailbox(name, "localhost")
             self._users.add(user_folder(self._root, name))
         self._others = Maildir(self._root / "catch-all") if catch_all else None
+        self._logins = logins
 
     def __call__(self, peer: smtp.Peer) -> "MaildirApplication":
         """Return the application of one session."""
         return MaildirApplication(peer, self)
+
+    def authenticate(self, question: sasl.Question) -> object:
+        """Answer what a login asks."""
+        return None if self._logins is None else self._logins.answer(question)
 
     def maildir(self, recipient: str) -> Maildir | None:
         """Return where mail for a recipient is stored, or None: there is no such user.
@@ -88,6 +96,10 @@ class MaildirApplication(smtp.Application):
         super().__init__(peer)
         self._users = users
 
+    def authenticate(self, question: sasl.Question) -> object:
+        """Let in those who can log in."""
+        return self._users.authenticate(question)
+
     def rcpt(self, command: smtp.Rcpt) -> smtp.Reply | None:
         """Accept those who have a Maildir."""
         return None if self._users.maildir(command.recipient) else _NO_USER
@@ -106,6 +118,50 @@ class MaildirApplication(smtp.Application):
             _log.error("a message was refused for now: %s", error)
             return _NO_SPACE
         return None
+
+
+class MaildirReaders:
+    """Who may fetch mail from the Maildirs.
+
+    Give it to a POP3 server as its application: it makes one for each session.
+
+    Args:
+        root: The folder of the Maildirs; everybody has one of that name.
+        logins: Who can log in.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], logins: sasl.Users) -> None:
+        self._maildrops: Final = MaildirMaildrops(root)
+        self._logins: Final = logins
+
+    def __call__(self, peer: pop3.Peer) -> "MaildirReading":
+        """Return the application of one session."""
+        return MaildirReading(peer, self._logins, self._maildrops)
+
+
+class MaildirReading(pop3.Application):
+    """Gives each user the messages of a Maildir.
+
+    Args:
+        peer: Who is at the other end of this session.
+        logins: Who can log in.
+        maildrops: Where the Maildirs are.
+    """
+
+    def __init__(
+        self, peer: pop3.Peer, logins: sasl.Users, maildrops: MaildirMaildrops
+    ) -> None:
+        super().__init__(peer)
+        self._logins: Final = logins
+        self._maildrops: Final = maildrops
+
+    def authenticate(self, question: sasl.Question) -> object:
+        """Answer what a login asks."""
+        return self._logins.answer(question)
+
+    def open(self, identity: str) -> MaildirMaildrop:
+        """Lock the Maildir of a user."""
+        return self._maildrops.open(identity)
 
 
 class _LoopError(Exception):

@@ -1,17 +1,30 @@
-"""`smtp-pop demo`: a server and a client talk to each other, here and now."""
+"""`smtp-pop demo`: servers and clients talk to each other, here and now."""
 
+import secrets
+import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
-from ..blocking import SmtpClient, connect_smtp, serve_smtp
-from ..maildir_application import MaildirUsers
-from ._values import endpoint
+from smtp_pop_core import Error, Logins, sasl
 
+from .._tls import first_certificate
+from ..blocking import (
+    Pop3Client,
+    SmtpClient,
+    connect_pop3,
+    connect_smtp,
+    serve_pop3,
+    serve_smtp,
+)
+from ..maildir_application import MaildirReaders, MaildirUsers
+from ._values import endpoint, reason
+
+_HOST: Final = "127.0.0.1"
 _USERS: Final = ("alice", "bob", "jürgen")
 
 
@@ -72,9 +85,10 @@ LETTERS: Final = (
 
 @click.command()
 def demo() -> None:
-    """Send real messages through a server here, and compare what arrives.
+    """Send real messages through servers here, fetch them back, and compare.
 
-    Shows the dialogue.  The exit code is 0 if every octet is where it should be.
+    SMTP and POP3 run inside TLS, and clients log in.  Shows the dialogues.  The exit
+    code is 0 if every octet is where it should be.
     """
     with tempfile.TemporaryDirectory(prefix="smtp-pop-") as folder:
         found = differences(LETTERS, Path(folder), click.echo)
@@ -82,41 +96,140 @@ def demo() -> None:
         raise click.ClickException("\n".join(found))
 
 
+@dataclass(frozen=True, slots=True)
+class _Certified:
+    """Contexts of both sides, and the server's certificate."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+    certificate: bytes
+
+
+def _certified() -> _Certified:
+    """Make a certificate for this host, and those who trust it.
+
+    Raises:
+        ClickException: trustme is missing.
+    """
+    try:
+        import trustme
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            "the demo needs trustme: install smtp-pop-core[cli]"
+        ) from error
+    authority = trustme.CA()
+    issued = authority.issue_cert(_HOST)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued.configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    pem = issued.cert_chain_pems[0].bytes().decode("ascii")
+    return _Certified(server, client, first_certificate(pem))
+
+
 def differences(
     letters: Sequence[Letter], root: Path, show: Callable[[str], None]
 ) -> list[str]:
-    """Send the letters, and return what is not as it should be.
+    """Send the letters, fetch them, and return what is not as it should be.
 
     Args:
         letters: What to send.
         root: An empty folder for the Maildirs.
-        show: Called with each line of the dialogue and of the summary.
+        show: Called with each line of the dialogues and of the summary.
     """
+    tls = _certified()
+    passwords = {name: secrets.token_urlsafe() for name in (*_USERS, "postmaster")}
+    users = sasl.Users(passwords, key=secrets.token_bytes())
+    logins = Logins(stored=users.stored, fake_salt_key=secrets.token_bytes())
     mistakes: list[Exception] = []
-    found: list[str] = []
-    octets = copies = 0
-    with (
-        serve_smtp(
-            MaildirUsers(root, _USERS), "127.0.0.1", report=mistakes.append
-        ) as server,
-        connect_smtp(*server.addresses[0], trace=show) as client,
-    ):
-        show(f"(a server on {endpoint(*server.addresses[0])}, Maildirs in {root})")
-        for letter in letters:
-            show(f"\n--- {letter.name}")
-            wrong = list(_send(client, letter, root))
-            show("\n".join(wrong) or f"(stored for {', '.join(letter.users)})")
-            found += [f"{letter.name}: {each}" for each in wrong]
-            octets += len(letter.stored) * len(letter.users)
-            copies += len(letter.users)
-        show("\n--- the end")
-    found += [f"the server failed: {each!r}" for each in mistakes]
+    smtp_server = serve_smtp(
+        MaildirUsers(root, _USERS, logins=users),
+        _HOST,
+        tls=tls.server,
+        certificate=tls.certificate,
+        logins=logins,
+        report=mistakes.append,
+    )
+    pop3_server = serve_pop3(
+        MaildirReaders(root, users),
+        _HOST,
+        tls=tls.server,
+        certificate=tls.certificate,
+        logins=logins,
+        report=mistakes.append,
+    )
+    with smtp_server, pop3_server:
+        where = smtp_server.addresses[0], pop3_server.addresses[0]
+        show(f"(SMTP on {endpoint(*where[0])}, POP3 on {endpoint(*where[1])})")
+        show(f"(Maildirs in {root})")
+        with connect_smtp(
+            *where[0],
+            tls="require",
+            context=tls.client,
+            auth=sasl.Password("alice", passwords["alice"]),
+            mechanism="SCRAM-SHA-256-PLUS",
+            trace=show,
+        ) as client:
+            found = list(_send_all(client, letters, root, show))
+            show("\n--- the end of SMTP")
+        for name, password in passwords.items():
+            show(f"\n--- {name} fetches")
+            try:
+                with connect_pop3(
+                    *where[1],
+                    tls="require",
+                    context=tls.client,
+                    auth=sasl.Password(name, password),
+                    mechanism="SCRAM-SHA-256",
+                    trace=show,
+                ) as reader:
+                    wrong = list(_fetch_all(reader, letters, name))
+            except Error as error:
+                wrong = [reason(error)]
+            show("\n".join(wrong) or "(every octet came back)")
+            found += [f"{name}: {each}" for each in wrong]
+    found += [f"left on the server: {path}" for path in _files(root)]
+    found += [f"a server failed: {each!r}" for each in mistakes]
     if not found:
+        copies = sum(len(letter.users) for letter in letters)
+        octets = sum(len(letter.stored) * len(letter.users) for letter in letters)
         show(
             f"\n{len(letters)} messages sent; {copies} copies with {octets} octets "
-            "are in the Maildirs, equal octet by octet."
+            "were in the Maildirs and came back, equal octet by octet."
         )
     return found
+
+
+def _send_all(
+    client: SmtpClient,
+    letters: Iterable[Letter],
+    root: Path,
+    show: Callable[[str], None],
+) -> Iterator[str]:
+    for letter in letters:
+        show(f"\n--- {letter.name}")
+        wrong = list(_send(client, letter, root))
+        show("\n".join(wrong) or f"(stored for {', '.join(letter.users)})")
+        yield from (f"{letter.name}: {each}" for each in wrong)
+
+
+def _fetch_all(
+    client: Pop3Client, letters: Iterable[Letter], name: str
+) -> Iterator[str]:
+    """Fetch and delete all messages of a user, and give what is not as it should be."""
+    wanted = [letter for letter in letters if name in letter.users]
+    fetched: list[bytes] = []
+    result = client.collect(
+        lambda _, blocks: fetched.append(blocks.read()), delete_stored=True
+    )
+    if len(fetched) != len(wanted):
+        yield f"{len(fetched)} messages came, not {len(wanted)}"
+    for letter, came in zip(wanted, fetched, strict=False):
+        sent = letter.stored.replace(b"\n", b"\r\n")
+        if came != sent:
+            yield f"{letter.name}: {_first_difference(came, sent)}"
+    if len(result.deleted) != len(wanted):
+        yield f"{len(result.deleted)} messages were deleted, not {len(wanted)}"
 
 
 def _send(client: SmtpClient, letter: Letter, root: Path) -> Iterator[str]:
@@ -140,15 +253,19 @@ def _compare(
     for path in new:
         stored = path.read_bytes()
         if stored != letter.stored:
-            pairs = zip(stored, letter.stored, strict=False)
-            same = next(
-                (n for n, (one, other) in enumerate(pairs) if one != other),
-                min(len(stored), len(letter.stored)),
-            )
-            yield (
-                f"{after[path]} has {len(stored)} octets, not {len(letter.stored)}; "
-                f"the first that differs is number {same + 1}"
-            )
+            yield f"{after[path]}: {_first_difference(stored, letter.stored)}"
+
+
+def _first_difference(came: bytes, wanted: bytes) -> str:
+    pairs = zip(came, wanted, strict=False)
+    same = next(
+        (n for n, (one, other) in enumerate(pairs) if one != other),
+        min(len(came), len(wanted)),
+    )
+    return (
+        f"{len(came)} octets, not {len(wanted)}; "
+        f"the first that differs is number {same + 1}"
+    )
 
 
 def _files(root: Path) -> Mapping[Path, str]:

@@ -5,16 +5,24 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO, Final
 
 import click
 
-from smtp_pop_core import Error, smtp
+from smtp_pop_core import Error, Tls, smtp
 
 from ..blocking import connect_smtp
 from ._progress import Watched, progress
+from ._security import check_mechanism, context, credentials, security_options
 from ._values import endpoint, reason
 
+_TLS: Final = {
+    "none": Tls.NONE,
+    "opportunistic": Tls.OPPORTUNISTIC,
+    "starttls": Tls.REQUIRE,
+    "implicit": Tls.IMPLICIT,
+}
 _BLOCK: Final = 262_144  # octets that are looked at in one go
 
 
@@ -32,6 +40,12 @@ _BLOCK: Final = 262_144  # octets that are looked at in one go
     help="Its port.",
 )
 @click.option("--lmtp", is_flag=True, help="Speak LMTP.")
+@click.option(
+    "--tls",
+    type=click.Choice(list(_TLS)),
+    help="When TLS begins.  [default: starttls with --user, else opportunistic]",
+)
+@security_options
 @click.option(
     "--from",
     "sender",
@@ -58,6 +72,13 @@ def send(
     host: str,
     port: int | None,
     lmtp: bool,
+    tls: str | None,
+    ca: Path | None,
+    insecure: bool,
+    user: str | None,
+    password_file: Path | None,
+    mechanism: str | None,
+    allow_insecure_auth: bool,
     sender: str,
     recipients: tuple[str, ...],
     trace: bool,
@@ -73,10 +94,24 @@ def send(
         raise click.UsageError("Missing option '--port'.")
     port = port or 0
     mail, rcpts = _envelope(sender, recipients)
+    auth = credentials(user, password_file)
+    name = check_mechanism(mechanism)
+    policy = _TLS[tls or ("opportunistic" if auth is None else "starttls")]
+    how = context(policy, ca, insecure=insecure)
     host = host.removeprefix("[").removesuffix("]")
     with _sendable(file) as (content, size), ExitStack() as stack:
         try:
-            client = connect_smtp(host, port, lmtp=lmtp, trace=_show if trace else None)
+            client = connect_smtp(
+                host,
+                port,
+                tls=policy,
+                context=how,
+                auth=auth,
+                mechanism=name,
+                allow_insecure_auth=allow_insecure_auth,
+                lmtp=lmtp,
+                trace=_show if trace else None,
+            )
             stack.enter_context(client)
             with progress(0 if trace else size) as update:
                 result = client.send_mail(mail, rcpts, Watched(content, update))

@@ -1,20 +1,112 @@
-"""`smtp-pop serve`: take mail, and store it in Maildirs."""
+"""`smtp-pop serve`: take mail, store it in Maildirs, and let users fetch it."""
 
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
 
-from smtp_pop_core import Limits
+from smtp_pop_core import Limits, Logins, sasl
 
-from ..blocking import Server, serve_smtp
-from ..maildir import user_folder
-from ..maildir_application import MaildirUsers
+from .._tls import first_certificate
+from ..blocking import Server, serve_pop3, serve_smtp
+from ..maildir_application import MaildirReaders, MaildirUsers
+from ._users import make_logins, make_users, read_users
 from ._values import Endpoint, endpoint, reason
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of listener: its name is how its option is called."""
+
+    name: str
+    what: str
+    pop3: bool = False
+    implicit_tls: bool = False
+    lmtp: bool = False
+
+
+_KINDS: Final = (
+    _Kind("smtp", "SMTP"),
+    _Kind("smtps", "SMTP inside TLS", implicit_tls=True),
+    _Kind("lmtp", "LMTP", lmtp=True),
+    _Kind("pop3", "POP3", pop3=True),
+    _Kind("pop3s", "POP3 inside TLS", pop3=True, implicit_tls=True),
+)
+
+
+def _listener_options(command: F) -> F:
+    for kind in reversed(_KINDS):
+        command = click.option(
+            f"--{kind.name}",
+            multiple=True,
+            type=Endpoint(),
+            metavar="HOST:PORT",
+            help=f"Listen for {kind.what}.",
+        )(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What all listeners share."""
+
+    root: Path
+    names: tuple[str, ...]
+    catch_all: bool
+    users: sasl.Users
+    logins: Logins
+    context: ssl.SSLContext | None
+    certificate: bytes | None
+    apop: bool
+    limits: Limits
+
+    def listen(self, kind: _Kind, host: str, port: int) -> Server:
+        """Start a server."""
+        if kind.pop3:
+            return serve_pop3(
+                MaildirReaders(self.root, self.users),
+                host,
+                port,
+                tls=self.context,
+                implicit_tls=kind.implicit_tls,
+                certificate=self.certificate,
+                logins=self.logins,
+                apop=self.apop,
+                limits=self.limits,
+            )
+        return serve_smtp(
+            MaildirUsers(
+                self.root, self.names, catch_all=self.catch_all, logins=self.users
+            ),
+            host,
+            port,
+            tls=self.context,
+            implicit_tls=kind.implicit_tls,
+            certificate=self.certificate,
+            logins=None if kind.lmtp else self.logins,
+            limits=self.limits,
+            lmtp=kind.lmtp,
+        )
+
+    def lets_in(self, kind: _Kind) -> bool:
+        """Whether anybody could log in."""
+        tls = self.context is not None
+        if (
+            kind.pop3
+            and len(self.users)
+            and (tls or self.logins.allow_insecure or self.apop)
+        ):
+            return True
+        return bool(self.logins.offered(tls=tls, negotiated=None))
 
 
 @click.command()
@@ -26,32 +118,42 @@ from ._values import Endpoint, endpoint, reason
     metavar="DIR",
     help="The folder that holds a Maildir for each user.",
 )
-@click.option(
-    "--smtp",
-    "addresses",
-    multiple=True,
-    type=Endpoint(),
-    metavar="HOST:PORT",
-    help="Listen for SMTP.  Port 0 takes any free port.",
-)
-@click.option(
-    "--lmtp",
-    "local",
-    multiple=True,
-    type=Endpoint(),
-    metavar="HOST:PORT",
-    help="Listen for LMTP; the path of a Unix socket serves as well.",
-)
+@_listener_options
 @click.option(
     "--user",
-    "users",
+    "given",
     multiple=True,
     metavar="NAME:PASSWORD",
     help="Take mail for NAME at any domain, into DIR/NAME.",
 )
 @click.option(
+    "--users",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="More users: lines of NAME:STORED, as hash-password prints it.",
+)
+@click.option(
     "--catch-all", is_flag=True, help="Take mail for all others, into DIR/catch-all."
 )
+@click.option(
+    "--cert",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Our certificate and those above it, in PEM: TLS is offered.",
+)
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Its private key, in PEM; without it the key is in the file of --cert.",
+)
+@click.option(
+    "--allow-insecure-auth",
+    is_flag=True,
+    help="Let clients show their passwords without TLS.",
+)
+@click.option("--apop", is_flag=True, help="Offer APOP, which needs --user.")
 @click.option(
     "--max-size",
     type=click.IntRange(1, 10**18),
@@ -63,75 +165,95 @@ from ._values import Endpoint, endpoint, reason
 def serve(
     *,
     root: Path,
-    addresses: tuple[tuple[str, int], ...],
-    local: tuple[tuple[str, int], ...],
-    users: tuple[str, ...],
+    given: tuple[str, ...],
+    file: Path | None,
     catch_all: bool,
+    cert: Path | None,
+    key: Path | None,
+    allow_insecure_auth: bool,
+    apop: bool,
     max_size: int,
+    **listeners: tuple[tuple[str, int], ...],
 ) -> None:
     """Take mail and store it in Maildirs, until SIGTERM or SIGINT.
 
-    Prints "listening smtp HOST:PORT" when it is ready, a line for each listener.  Mail
-    for postmaster is always taken, into DIR/postmaster.
+    Prints "listening NAME HOST:PORT" when it is ready, a line for each listener.  Port
+    0 takes any free port; the path of a Unix socket serves as well as HOST:PORT.
+    Mail for postmaster is always taken, into DIR/postmaster.
     """
-    listeners = [*(("smtp", each) for each in addresses)]
-    listeners += [("lmtp", each) for each in local]
-    if not listeners:
-        raise click.UsageError("Nothing to listen on: give --smtp or --lmtp HOST:PORT.")
-    mailboxes = _mailboxes(root, users, catch_all=catch_all)
+    wanted = [(kind, each) for kind in _KINDS for each in listeners[kind.name]]
+    if not wanted:
+        options = ", ".join(f"--{kind.name}" for kind in _KINDS)
+        raise click.UsageError(f"Nothing to listen on: give one of {options}.")
+    if cert is None and any(kind.implicit_tls for kind, _ in wanted):
+        raise click.UsageError("--smtps and --pop3s need --cert.")
+    if key is not None and cert is None:
+        raise click.UsageError("--key needs --cert.")
+    secrets = read_users(root, given, file)
+    if apop and not all(isinstance(each, str) for each in secrets.values()):
+        raise click.UsageError(
+            "--apop needs passwords in clear: --user and no --users."
+        )
+    users, salt_key = make_users(secrets)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(f"{root}: {reason(error)}") from error
+    context, certificate = _tls(cert, key)
+    service = _Service(
+        root=root,
+        names=tuple(secrets),
+        catch_all=catch_all,
+        users=users,
+        logins=make_logins(users, salt_key, allow_insecure=allow_insecure_auth),
+        context=context,
+        certificate=certificate,
+        apop=apop,
+        limits=Limits(content=max_size),
+    )
     with _signals() as wait_for_signal, ExitStack() as stack:
         servers = []
-        for name, address in listeners:
+        for kind, (host, port) in wanted:
             try:
-                server = serve_smtp(
-                    mailboxes,
-                    *address,
-                    limits=Limits(content=max_size),
-                    lmtp=name == "lmtp",
-                )
+                server = service.listen(kind, host, port)
             except OSError as error:
-                where = endpoint(*address)
+                where = endpoint(host, port)
                 raise click.ClickException(f"{where}: {reason(error)}") from error
-            servers.append((name, stack.enter_context(server)))
-        for name, server in servers:
-            _announce(name, server, login=bool(users))
+            except ValueError as error:
+                raise click.UsageError(f"--user: {reason(error)}.") from error
+            servers.append((kind, stack.enter_context(server)))
+        for kind, server in servers:
+            login = service.lets_in(kind) or not (secrets or kind.pop3) or kind.lmtp
+            _announce(kind.name, server, login=login)
         wait_for_signal()
+
+
+def _tls(
+    cert: Path | None, key: Path | None
+) -> tuple[ssl.SSLContext | None, bytes | None]:
+    """Return how TLS is begun, and our own certificate.
+
+    Raises:
+        ClickException: They cannot be read, or do not fit together.
+    """
+    if cert is None:
+        return None, None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key)
+        return context, first_certificate(cert.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{cert}: {reason(error)}") from error
 
 
 def _announce(name: str, server: Server, *, login: bool) -> None:
     """Say where a server listens, and whether those who want to can log in."""
     for each in server.addresses:
-        click.echo(f"listening {name} {endpoint(*each)}")
-        if login and name == "smtp":
-            where = endpoint(*each)
+        where = endpoint(*each)
+        click.echo(f"listening {name} {where}")
+        if not login:
             click.echo(f"warning: nobody can log in on {name} {where}", err=True)
-
-
-def _mailboxes(root: Path, users: tuple[str, ...], *, catch_all: bool) -> MaildirUsers:
-    """Read the users.
-
-    Raises:
-        UsageError: They are malformed.
-    """
-    names = []
-    for number, user in enumerate(users, start=1):
-        name, _, password = user.partition(":")
-        if not name or not password:  # which are not shown: one may be a password
-            raise click.UsageError(f"--user number {number} is not NAME:PASSWORD.")
-        names.append(name)
-    try:
-        mailboxes = MaildirUsers(root, names, catch_all=catch_all)
-        folders = {user_folder(root, name) for name in names}
-    except ValueError as error:
-        raise click.UsageError(f"--user: {reason(error)}.") from error
-    if len(folders) < len(names):
-        raise click.UsageError("--user: a name is given twice.")
-    return mailboxes
 
 
 @contextmanager
