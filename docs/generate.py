@@ -6,40 +6,90 @@ Run it after a change of either: `python docs/generate.py`.  A test compares.
 import inspect
 import re
 import tomllib
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from smtp_pop_core import Limits, Timeouts, smtp
+from smtp_pop_core import Limits, Timeouts, pop3, sasl, smtp
 
 DOCS: Final = Path(__file__).parent
 _PART: Final = "<!-- {0}: made by docs/generate.py -->\n{1}<!-- end of {0} -->"
 
 
-def smtp_diagram() -> str:
-    """Return the SMTP table as a diagram: what moves, and by which replies."""
+@dataclass(frozen=True)
+class Protocol:
+    """How the table of a protocol is shown.
+
+    Attributes:
+        table: The table.
+        answers: What each class of answer is called.
+        failures: Those that move nothing where a cell does not name them.
+    """
+
+    table: Mapping[Any, Mapping[type, Any]]
+    answers: Mapping[Any, str]
+    failures: Collection[Any]
+
+
+SMTP: Final = Protocol(
+    smtp.TRANSITIONS,
+    {cls: f"{int(cls)}xx" for cls in smtp.ReplyClass},
+    (smtp.ReplyClass.TRANSIENT, smtp.ReplyClass.PERMANENT),
+)
+POP3: Final = Protocol(
+    pop3.TRANSITIONS,
+    {pop3.OK: "+OK", pop3.MORE: "+", pop3.ERR: "-ERR"},
+    (pop3.ERR,),
+)
+
+
+def diagram(protocol: Protocol) -> str:
+    """Return a table as a diagram: what moves, and by which answers."""
     lines = ["stateDiagram-v2", "    [*] --> CONNECTING"]
-    for state, row in smtp.TRANSITIONS.items():
-        by_target: dict[smtp.State, list[str]] = {}
+    for state, row in protocol.table.items():
+        by_target: dict[Enum, list[str]] = {}
         for command, cell in row.items():
             name = command.__name__
-            if isinstance(cell, smtp.State):
+            if isinstance(cell, Enum):
                 by_target.setdefault(cell, []).append(name)
                 continue
             for cls, target in cell.items():
                 if target is not None and target is not state:
-                    by_target.setdefault(target, []).append(f"{name} {int(cls)}xx")
+                    label = f"{name} {protocol.answers[cls]}"
+                    by_target.setdefault(target, []).append(label)
         for target, labels in by_target.items():
             lines.append(f"    {state.name} --> {target.name}: {'<br>'.join(labels)}")
     lines.append("    CLOSED --> [*]")
     return "```mermaid\n" + "\n".join(lines) + "\n```\n"
 
 
-def smtp_table() -> str:
-    """Return the SMTP table as rows: state, command, where each reply leads."""
-    return _rows(smtp.TRANSITIONS)
+def table(protocol: Protocol) -> str:
+    """Return a table as rows: state, command, where each answer leads."""
+    names = list(protocol.answers.values())
+    lines = [
+        f"| state | command | {' | '.join(names)} |",
+        f"| --- | --- |{' --- |' * len(names)}",
+    ]
+    for state, row in protocol.table.items():
+        for command, cell in row.items():
+            cells = _cells(protocol, state, cell)
+            lines.append(f"| {' | '.join([state.name, command.__name__, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(protocol: Protocol, state: Enum, cell: Any) -> Iterable[str]:
+    if isinstance(cell, Enum):  # the command has no answer
+        yield f"→ {cell.name}"
+        yield from [""] * (len(protocol.answers) - 1)
+        return
+    for cls in protocol.answers:
+        if cls in cell:
+            yield (cell[cls] or state).name
+        else:
+            yield state.name if cls in protocol.failures else "error"
 
 
 def smtp_extension_rows() -> str:
@@ -48,31 +98,24 @@ def smtp_extension_rows() -> str:
     for extension in smtp.known():
         for state, row in extension.rows.items():
             rows.setdefault(state, {}).update(row)
-    return _rows(rows)
+    return table(replace(SMTP, table=rows))
 
 
-def _rows(table: smtp.Table) -> str:
+def mechanisms() -> str:
+    """Return the mechanisms, the strongest first: what each side needs."""
     lines = [
-        "| state | command | 2xx | 3xx | 4xx | 5xx |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| mechanism | a client shows | a server can check | without TLS | used |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    for state, row in table.items():
-        for command, cell in row.items():
-            words = " | ".join([state.name, command.__name__, *_cells(state, cell)])
-            lines.append(f"| {words} |")
+    for each in sasl.STANDARD:
+        has = "no server's side" if each.needs is None else f"`{each.needs}`"
+        bare = "the secret can be read" if each.reveals_password else "allowed"
+        if each.require_tls or each.binding:
+            bare = "no"
+        used = "only if named" if each.obsolete else ""
+        words = [each.name, f"`{each.credentials.__name__}`", has, bare, used]
+        lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines) + "\n"
-
-
-def _cells(state: smtp.State, cell: smtp.Cell) -> Iterable[str]:
-    if isinstance(cell, smtp.State):  # the command has no reply
-        yield f"→ {cell.name}"
-        yield from [""] * (len(smtp.ReplyClass) - 1)
-        return
-    for cls in smtp.ReplyClass:
-        if cls in cell:
-            yield (cell[cls] or state).name
-        else:
-            yield "error" if cls < smtp.ReplyClass.TRANSIENT else state.name
 
 
 def fields_table(kind: type[Limits | Timeouts]) -> str:
@@ -176,10 +219,13 @@ RFCS: Final = {
     "9422": "LIMITS",
 }
 
-PARTS: Final = {
-    "SMTP diagram": smtp_diagram,
-    "SMTP table": smtp_table,
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "SMTP diagram": lambda: diagram(SMTP),
+    "SMTP table": lambda: table(SMTP),
     "SMTP rows of extensions": smtp_extension_rows,
+    "POP3 diagram": lambda: diagram(POP3),
+    "POP3 table": lambda: table(POP3),
+    "Mechanisms": mechanisms,
     "Limits": lambda: fields_table(Limits),
     "Timeouts": lambda: fields_table(Timeouts),
     "Standards in numbers": standards_summary,
