@@ -8,7 +8,7 @@ from .._abnf import require_str
 # unique-id = 1*70(%x21-7E)                                     RFC 1939 section 7
 UNIQUE_ID: Final = "[!-~]{1,70}"
 # Tolerances.any_unique_id: neither spaces nor controls, and of any length.
-ANY_UNIQUE_ID: Final = "[^\0- \x7f]+"
+ANY_UNIQUE_ID: Final = "[^\0- \x7f\ud800-\udfff]+"
 
 # timestamp = "<" msg-id of RFC 822 ">"                         RFC 1939 section 7
 # Plain ASCII without spaces, and an at sign in it: what is odd may be made to find out

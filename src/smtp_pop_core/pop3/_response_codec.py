@@ -15,7 +15,7 @@ from .._errors import ParseError
 from .._limits import Limits
 from .._lines import LineBuffer
 from ._commands import AuthList, Capa, Lang, List, Stat, Uidl
-from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, is_language
+from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, is_language, is_unique_id
 from ._responses import (
     CODE,
     ERR,
@@ -47,6 +47,7 @@ _STAT: Final = re.compile(rf"({_NUMBER}) ({_NUMBER})(?: .*)?", re.DOTALL)
 _SCAN: Final = re.compile(rf"^({_NUMBER}) ({_NUMBER})(?: [^\r\n]*)?\r\n", re.MULTILINE)
 _UIDL: Final = re.compile(rf"^({_NUMBER}) ({UNIQUE_ID})\r\n", re.MULTILINE)
 _ANY_UIDL: Final = re.compile(rf"^({_NUMBER}) ({ANY_UNIQUE_ID})\r\n", re.MULTILINE)
+_WORD: Final = re.compile("[!-~]+")
 _CAPABILITY: Final = re.compile(r"([!-~]+)((?: +[!-~]+)*) *")
 
 _RECOGNIZED: Final = frozenset({ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY})
@@ -194,10 +195,7 @@ class ResponseReader:
             case Capa():
                 return _capability_lines(text)
             case AuthList():
-                names = _lines(text)
-                return Mechanisms(
-                    tuple(word for name in names for word in name.split())
-                )
+                return _mechanisms(text)
             case _:
                 return _languages(text)
 
@@ -222,6 +220,8 @@ def _by_number(pattern: re.Pattern[str], text: str) -> dict[int, str]:
     items = {int(number): value for number, value in found}
     if len(items) != len(found):
         raise ParseError("a listing names a message twice")
+    if 0 in items:
+        raise ParseError("a listing names a message 0")
     return items
 
 
@@ -245,11 +245,20 @@ def _capability_lines(text: str) -> CapabilityLines:
     )
 
 
+def _mechanisms(text: str) -> Mechanisms:
+    """Read the names of mechanisms; a word that cannot be one is passed over."""
+    return Mechanisms(tuple(filter(_WORD.fullmatch, text.split())))
+
+
 def _languages(text: str) -> Languages:
-    """Read lines of a tag and a description; a line without a tag is passed over."""
+    """Read lines of a tag and a description; other lines are passed over."""
     parts = [line.partition(" ") for line in _lines(text)]
     return Languages(
-        tuple(Language(tag, about) for tag, _, about in parts if is_language(tag))
+        tuple(
+            Language(tag, about)
+            for tag, _, about in parts
+            if is_language(tag) and "\0" not in about
+        )
     )
 
 
@@ -293,8 +302,10 @@ def write_response(
         lines = _data_lines(response.data)
         if has_listing(command):
             listing = _write_listing(lines)
-        elif text or len(lines) != 1:
-            raise ParseError(f"{type(command).__name__} is answered with one line")
+        elif text or response.code is not None or len(lines) != 1:
+            raise ParseError(
+                f"{type(command).__name__} is answered with one line and nothing else"
+            )
         else:
             (text,) = lines
     words = [STATUS[response.cls]]
@@ -334,12 +345,19 @@ def _data_lines(data: Data) -> list[str]:
     match data:
         case Totals(messages=messages, octets=octets):
             return [f"{messages} {octets}"]
-        case Sizes(by_number=by_number) | UniqueIds(by_number=by_number):
-            return [f"{number} {value}" for number, value in by_number.items()]
+        case Sizes(by_number=by_number):
+            return [f"{number} {size}" for number, size in by_number.items()]
+        case UniqueIds(by_number=by_number):
+            if not all(map(is_unique_id, by_number.values())):
+                raise ParseError("only a client bears ids that are no unique ids")
+            return [f"{number} {each}" for number, each in by_number.items()]
         case CapabilityLines(lines=lines):
             return [f"{tag} {arguments}".rstrip(" ") for tag, arguments in lines]
         case Languages(items=items):
-            return [f"{each.tag} {each.description}".rstrip(" ") for each in items]
+            return [
+                f"{each.tag} {each.description}" if each.description else each.tag
+                for each in items
+            ]
         case Mechanisms(names=names):
             return list(names)
         case Challenge():

@@ -223,6 +223,8 @@ class Response:
             raise ValueError(f"not a response code in upper case: {self.code!r}")
         if isinstance(self.data, Challenge) is not (self.cls is MORE):
             raise ValueError("a challenge goes with MORE, and MORE with a challenge")
+        if self.cls is MORE and (self.text or self.code is not None):
+            raise ValueError("a challenge has neither text nor code")
 
     @property
     def about(self) -> ResponseCode | None:
