@@ -11,10 +11,18 @@ except ImportError as error:
         "smtp_pop_core.testing needs hypothesis: install smtp-pop-core[testing]"
     ) from error
 
+from ._contents import contents
 from ._pieces import pieces
-from ._strategies import (
+from ._pop3_strategies import (
+    apop_timestamps,
+    pop3_capabilities,
+    pop3_commands,
+    pop3_octets,
+    pop3_responses,
+    unique_ids,
+)
+from ._smtp_strategies import (
     address_literals,
-    contents,
     domains,
     mailboxes,
     smtp_commands,
@@ -31,4 +39,10 @@ __all__ = [
     "smtp_commands",
     "smtp_replies",
     "smtp_octets",
+    "unique_ids",
+    "apop_timestamps",
+    "pop3_capabilities",
+    "pop3_commands",
+    "pop3_responses",
+    "pop3_octets",
 ]

@@ -10,20 +10,11 @@ from typing import Final
 from hypothesis import strategies as st
 
 from .. import smtp
+from ._texts import BEYOND, IN_LINE, LETTERS, MECHANISMS, PRINTABLE, VISIBLE, texts
 
-_LETTERS: Final = st.sampled_from(ascii_letters + digits)
-_PRINTABLE: Final = st.characters(min_codepoint=32, max_codepoint=126)
-_VISIBLE: Final = st.characters(min_codepoint=33, max_codepoint=126)
 _ATOM: Final = st.sampled_from(ascii_letters + digits + "!#$%&'*+-/=?^_`{|}~")
-_BEYOND: Final = st.characters(  # neither spaces nor what IDNA takes for a dot
-    min_codepoint=161,
-    exclude_categories=["C", "Z"],
-    exclude_characters="\u3002\uff0e\uff61",
-)
-_REPLY_TEXT: Final = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=40
-)
-_OCTET: Final = _PRINTABLE | st.characters(min_codepoint=128, max_codepoint=255)
+_REPLY_TEXT: Final = st.text(IN_LINE, max_size=40)
+_OCTET: Final = PRINTABLE | st.characters(min_codepoint=128, max_codepoint=255)
 _ANY_PARAMETER: Final = frozenset({"SIZE", "8BITMIME", "BINARYMIME", "SMTPUTF8", "DSN"})
 
 _FRAGMENTS: Final = (
@@ -44,7 +35,7 @@ _FRAGMENTS: Final = (
 
 
 def _letters_and_more(*, smtputf8: bool) -> st.SearchStrategy[str]:
-    return _LETTERS | _BEYOND if smtputf8 else _LETTERS
+    return LETTERS | BEYOND if smtputf8 else LETTERS
 
 
 def domains(*, smtputf8: bool = False) -> st.SearchStrategy[str]:
@@ -74,8 +65,8 @@ def mailboxes(*, smtputf8: bool = False) -> st.SearchStrategy[smtp.Mailbox]:
     Args:
         smtputf8: Whether they may hold characters beyond ASCII.
     """
-    word = _ATOM | _BEYOND if smtputf8 else _ATOM
-    quoted = _PRINTABLE | _BEYOND if smtputf8 else _PRINTABLE
+    word = _ATOM | BEYOND if smtputf8 else _ATOM
+    quoted = PRINTABLE | BEYOND if smtputf8 else PRINTABLE
     dot_string = st.lists(
         st.text(word, min_size=1, max_size=8), min_size=1, max_size=3
     ).map(".".join)
@@ -84,19 +75,6 @@ def mailboxes(*, smtputf8: bool = False) -> st.SearchStrategy[smtp.Mailbox]:
         dot_string | st.text(quoted, max_size=16),
         domains(smtputf8=smtputf8) | address_literals(),
     )
-
-
-def contents() -> st.SearchStrategy[bytes]:
-    """Draw contents of messages, with many dots; they can be sent as they are.
-
-    Lines end with CRLF, the last perhaps without; there is no bare CR or LF.
-    """
-    line = st.lists(
-        st.sampled_from([b".", b"..", b"a", b" "])
-        | st.binary(max_size=9).map(lambda data: data.translate(None, b"\r\n")),
-        max_size=4,
-    ).map(b"".join)
-    return st.lists(line, max_size=9).map(b"\r\n".join)
 
 
 def smtp_commands(
@@ -155,12 +133,6 @@ def _addresses(*, smtputf8: bool) -> st.SearchStrategy[str]:
     return mailboxes(smtputf8=smtputf8).map(str)
 
 
-def _texts(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Draw texts without a space at either end."""
-    text = st.text(characters | _PRINTABLE, min_size=1, max_size=20)
-    return text.map(lambda drawn: f"{drawn.strip(' ')}x")
-
-
 def _mail(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
     fields = _mail_fields(offered)
     plain = st.builds(smtp.Mail, st.just("") | _addresses(smtputf8=False), **fields)
@@ -204,10 +176,10 @@ def _of_string(
     kind: type[smtp.Vrfy | smtp.Expn],
 ) -> Callable[[Container[str]], st.SearchStrategy[smtp.Command]]:
     def commands(offered: Container[str]) -> st.SearchStrategy[smtp.Command]:
-        plain = st.builds(kind, _texts(_VISIBLE))
+        plain = st.builds(kind, texts(VISIBLE))
         if "SMTPUTF8" not in offered:
             return plain
-        return plain | st.builds(kind, _texts(_BEYOND), smtputf8=st.just(True))
+        return plain | st.builds(kind, texts(BEYOND), smtputf8=st.just(True))
 
     return commands
 
@@ -228,12 +200,9 @@ _ORCPT: Final = st.one_of(
     st.tuples(
         st.sampled_from(["rfc822", "x400"]), st.text(_OCTET, min_size=1, max_size=20)
     ),
-    st.tuples(st.just("utf-8"), st.text(_PRINTABLE | _BEYOND, min_size=1, max_size=20)),
+    st.tuples(st.just("utf-8"), st.text(PRINTABLE | BEYOND, min_size=1, max_size=20)),
 )
 _CHUNK_SIZE: Final = st.integers(0, 10**18)
-_MECHANISMS: Final = st.text(
-    st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), min_size=1, max_size=20
-)
 _COMMANDS: Final[
     Mapping[
         type[smtp.Command], Callable[[Container[str]], st.SearchStrategy[smtp.Command]]
@@ -252,17 +221,15 @@ _COMMANDS: Final[
     smtp.Rset: _always(st.just(smtp.Rset())),
     smtp.Vrfy: _of_string(smtp.Vrfy),
     smtp.Expn: _of_string(smtp.Expn),
-    smtp.Help: _always(st.builds(smtp.Help, st.just("") | _texts(_VISIBLE))),
-    smtp.Noop: _always(st.builds(smtp.Noop, st.just("") | _texts(_VISIBLE))),
+    smtp.Help: _always(st.builds(smtp.Help, st.just("") | texts(VISIBLE))),
+    smtp.Noop: _always(st.builds(smtp.Noop, st.just("") | texts(VISIBLE))),
     smtp.Quit: _always(st.just(smtp.Quit())),
     smtp.StartTls: _always(st.just(smtp.StartTls())),
     smtp.Auth: _always(
-        st.builds(smtp.Auth, _MECHANISMS, st.none() | st.binary(max_size=40))
+        st.builds(smtp.Auth, MECHANISMS, st.none() | st.binary(max_size=40))
     ),
     smtp.AuthResponse: _always(
         st.builds(smtp.AuthResponse, st.none() | st.binary(max_size=40))
     ),
-    smtp.Etrn: _always(
-        st.builds(smtp.Etrn, st.text(_VISIBLE, min_size=1, max_size=20))
-    ),
+    smtp.Etrn: _always(st.builds(smtp.Etrn, st.text(VISIBLE, min_size=1, max_size=20))),
 }
