@@ -149,8 +149,9 @@ def log_in(
     yield from _prepare_utf8(conn, credentials)
     try:
         if name == _APOP:
+            user = sasl.saslprep(credentials.user)  # RFC 6856 section 2.2
             digest = sasl.apop_digest(conn.timestamp, credentials.password)
-            yield from insist(conn, Apop(credentials.user, digest))
+            yield from insist(conn, Apop(user, digest))
         else:
             yield from insist(conn, User(credentials.user))
             yield from insist(conn, Pass(credentials.password))
