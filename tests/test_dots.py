@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutting import every_cut, octets, pieces
-from smtp_pop_core._dots import Stuffer, Survey, Unstuffer
+from smtp_pop_core._dots import LfToCrlf, Stuffer, Survey, Unstuffer
 from smtp_pop_core._errors import ParseError
 
 DATA = Path(__file__).parent / "data"
@@ -220,6 +220,54 @@ def test_a_line_of_one_dot_ends_the_content(sequence: bytes) -> None:
         assert found.bare is (b"\r\r" in sequence)
 
 
+# What comes off the wire of a peer whose lines end with LF.
+
+
+def to_crlf(cut: Iterable[bytes]) -> bytes:
+    line_ends = LfToCrlf()
+    return b"".join([line_ends.feed(piece) for piece in cut])
+
+
+@pytest.mark.parametrize(
+    ("received", "taken"),
+    [
+        (b"", b""),
+        (b"a", b"a"),
+        (b"\n", b"\r\n"),
+        (b"\r\n", b"\r\n"),
+        (b"a\nb\r\nc\n", b"a\r\nb\r\nc\r\n"),
+        (b"\n\n\r\n\n", b"\r\n\r\n\r\n\r\n"),
+        (b"\n.\n", b"\r\n.\r\n"),
+        (b"\r", b"\r"),
+        (b"a\rb\n", b"a\rb\r\n"),
+        (b"\r\r\n\n", b"\r\r\n\r\n"),
+        (b"\n\r", b"\r\n\r"),
+    ],
+)
+def test_every_lf_becomes_crlf_however_it_is_cut(received: bytes, taken: bytes) -> None:
+    for cut in every_cut(received):
+        assert to_crlf(cut) == taken
+
+
+@given(st.data(), BLOCKS)
+def test_any_lf_becomes_crlf_and_nothing_else_changes(
+    data: st.DataObject, received: bytes
+) -> None:
+    taken = re.sub(rb"(?<!\r)\n", b"\r\n", received)
+    assert to_crlf(data.draw(pieces(received))) == taken
+    assert to_crlf([taken]) == taken
+
+
+def test_an_empty_block_parts_no_cr_from_its_lf() -> None:
+    assert to_crlf([b"a\r", b"", b"\n", b"", b"\n"]) == b"a\r\n\r\n"
+
+
+def test_a_cr_is_not_held_back() -> None:
+    line_ends = LfToCrlf()
+    assert line_ends.feed(b"a\r") == b"a\r"
+    assert line_ends.feed(b"\n") == b"\n"
+
+
 # What goes onto the wire.
 
 
@@ -286,6 +334,47 @@ def test_what_was_stuffed_is_unstuffed(data: st.DataObject, content: bytes) -> N
     missing = b"" if not content or content.endswith(b"\r\n") else b"\r\n"
     cut = data.draw(pieces(wire))
     assert unstuff(cut) == (content + missing, True, b"", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "before", "after"),
+    [
+        (b"", 0, 0),
+        (b"a\r\n", 3, 3),
+        (b"a", 1, 3),  # the end brings the last line end
+        (b".\r\n..", 5, 7),  # as its receiver counts them, without the stuffing
+        (b"a\nb\n", 6, 6),
+        (b"a\n\r\nb", 6, 8),
+    ],
+)
+def test_octets_are_counted_as_a_receiver_counts_them(
+    content: bytes, before: int, after: int
+) -> None:
+    """RFC 1870 section 5, RFC 1939 section 11."""
+    for cut in every_cut(content):
+        stuffer = Stuffer()
+        wire = [stuffer.feed(piece, lf_ends_lines=True) for piece in cut]
+        assert stuffer.octets == before
+        wire.append(stuffer.end())
+        assert stuffer.octets == after == len(decode(b"".join(wire)).content)
+
+
+def test_octets_that_were_refused_are_not_counted() -> None:
+    stuffer = Stuffer()
+    stuffer.feed(b"a\r")
+    with suppress(ParseError):
+        stuffer.feed(b"b")
+    with suppress(ParseError):
+        stuffer.end()
+    assert stuffer.octets == 1
+
+
+@given(TEXTS | LF_TEXTS)
+def test_the_octets_counted_are_the_size_that_was_surveyed(content: bytes) -> None:
+    stuffer = Stuffer()
+    stuffer.feed(content, lf_ends_lines=True)
+    stuffer.end()
+    assert stuffer.octets == survey([content]).size
 
 
 @pytest.mark.parametrize("sequence", [*FALSE_ENDS, *TRUE_ENDS])

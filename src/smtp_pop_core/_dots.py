@@ -142,9 +142,10 @@ class LfToCrlf:
 
     def feed(self, data: bytes) -> bytes:
         """Return a block with CRLF for every LF; it is as good as complete."""
-        first = b"\r" if self._after_cr else b""
-        self._after_cr = data.endswith(b"\r")
-        return _BARE_LF.sub(b"\r\n", first + data)[len(first) :]
+        before = b"\r" if self._after_cr else b""
+        block = before + data
+        self._after_cr = block.endswith(b"\r")
+        return _BARE_LF.sub(b"\r\n", block)[len(before) :]
 
 
 class LineEnds:
