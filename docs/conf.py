@@ -28,7 +28,7 @@ extensions = [
 suppress_warnings = ["ref.python"]  # Rejected, Limits, Help: two doors have each
 html_theme = "alabaster"
 html_theme_options = {
-    "description": "SMTP as a pure state machine",
+    "description": "SMTP and POP3 as pure state machines",
     "page_width": "1100px",
     "fixed_sidebar": True,
 }
@@ -63,9 +63,11 @@ def without_signature(
 
 @cache
 def written_behind() -> dict[str, str]:
-    """Return what stands behind the constants of the core, by their names."""
+    """Return what stands behind the constants of the core, by door and name."""
     found: dict[str, str] = {}
-    for path in sorted((ROOT / "src" / "smtp_pop_core").rglob("*.py")):
+    source = ROOT / "src"
+    for path in sorted((source / "smtp_pop_core").rglob("*.py")):
+        door = ".".join(path.parent.relative_to(source).parts)
         body = ast.parse(path.read_text("utf-8")).body
         for constant, text in pairwise(body):
             match constant, text:
@@ -73,7 +75,7 @@ def written_behind() -> dict[str, str]:
                     ast.AnnAssign(target=ast.Name(id=name)),
                     ast.Expr(value=ast.Constant(value=str() as said)),
                 ):
-                    found[name] = said
+                    found[f"{door}.{name}"] = said
     return found
 
 
@@ -85,7 +87,7 @@ def docstring_of_constant(
     Sphinx looks for it in the door, where the constant is only imported.
     """
     if what == "data":
-        lines[:] = [*written_behind().get(name.rpartition(".")[2], "").split("\n"), ""]
+        lines[:] = [*written_behind().get(name, "").split("\n"), ""]
 
 
 def without_links_out(app: object, docname: str, source: list[str]) -> None:
