@@ -11,13 +11,20 @@ import pytest
 
 PACKAGES = {
     "curl": "curl",
-    "dovecot": "dovecot-lmtpd",
+    "dovecot": "dovecot-core",
+    "fetchmail": "fetchmail",
+    "getmail": "getmail6",
+    "lmtp": "dovecot-lmtpd",
+    "mpop": "mpop",
     "msmtp": "msmtp",
+    "pop3": "dovecot-pop3d",
     "postfix": "postfix",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
+    "submission": "dovecot-submissiond",
     "swaks": "swaks",
 }
+_MORE = "/usr/sbin:/usr/local/sbin:/usr/lib/dovecot"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -63,7 +70,7 @@ def install(packages: Sequence[str]) -> str | None:
 
 
 def find(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    return shutil.which(program, path=f"{os.environ['PATH']}:{_MORE}")
 
 
 @pytest.fixture(scope="session")

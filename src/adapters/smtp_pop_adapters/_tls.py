@@ -16,8 +16,12 @@ def nonce() -> str:
 
 
 def timestamp(domain: str) -> str:
-    """Return a fresh time-stamp for APOP."""
-    return f"<{secrets.token_hex(_NONCE)}@{domain}>"
+    """Return a fresh time-stamp for APOP.
+
+    Some clients take none with an address literal in it.
+    """
+    host = "localhost" if domain.startswith("[") else domain
+    return f"<{secrets.token_hex(_NONCE)}@{host}>"
 
 
 def client_context(policy: Tls) -> ssl.SSLContext:
