@@ -35,7 +35,9 @@ class _End:
         outgoing: _Pipe,
         sizes: Iterable[int],
         go_on: Callable[[], None],
+        negotiated: Negotiated,
     ) -> None:
+        self._negotiated = negotiated
         self._incoming = incoming
         self._outgoing = outgoing
         self._sizes = cycle(sizes)
@@ -63,11 +65,14 @@ class _End:
 
     def handshake(self, server_hostname: str | None) -> Negotiated:
         """Let both sides go on as if inside TLS."""
-        return NEGOTIATED
+        return self._negotiated
 
 
 def converse(
-    client: Flow[A], server: Flow[B], sizes: Sequence[int] = (65_536,)
+    client: Flow[A],
+    server: Flow[B],
+    sizes: Sequence[int] = (65_536,),
+    negotiated: Negotiated = NEGOTIATED,
 ) -> tuple[A, B, list[Exception]]:
     """Run a client flow against a server flow.
 
@@ -78,12 +83,13 @@ def converse(
         client: The flow of the client.  When it ends, the connection ends.
         server: The flow of the server.
         sizes: Octets that the reads of each side take, over and over.
+        negotiated: What a handshake comes to, on both sides.
 
     Returns:
         What the flows have returned, and what the server has reported.
     """
     up, down = _Pipe(), _Pipe()
-    turns = _turns(client, _End(down, up, sizes, _wait))
+    turns = _turns(client, _End(down, up, sizes, _wait, negotiated))
     results: list[A] = []
 
     def let_client_go_on() -> None:
@@ -96,7 +102,7 @@ def converse(
         if not up.octets:
             raise Unforeseen("both sides wait")
 
-    driver = Driver(_End(up, down, sizes, let_client_go_on))
+    driver = Driver(_End(up, down, sizes, let_client_go_on, negotiated))
     ending = driver.run(server)
     down.ended = True
     while not results:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from driving import Driver, Expect, Peer, Say, Step
-from smtp_pop_core import SERVER, Blocks, Limits, smtp
+from smtp_pop_core import SERVER, Blocks, Limits, Logins, smtp
 from smtp_pop_core.smtp import Ending, Reply
 
 told: Final[list[object]] = []
@@ -100,6 +100,9 @@ class Served:
         *steps: Step,
         limits: Limits | None = None,
         extensions: Iterable[smtp.Extension] | None = None,
+        logins: Logins | None = None,
+        tls: bool = False,
+        **options: Any,
     ) -> None:
         told.clear()
         self.peer = Peer(*steps)
@@ -109,7 +112,9 @@ class Served:
             domain="mx.example",
             limits=limits or Limits(),
             extensions=extensions,
+            tls=tls,
+            **options,
         )
-        flow = smtp.serve(self.conn, application, "192.0.2.1", 2525)
+        flow = smtp.serve(self.conn, application, "192.0.2.1", 2525, logins=logins)
         self.ending = self.driver.run(flow)
         self.peer.finish()

@@ -33,12 +33,12 @@ class Write:
     said, and then b"".
 
     Attributes:
-        data: The octets.
+        data: The octets, which may be a secret and are not in the repr.
         heed: Stop, and drop the rest, as soon as the peer says something.  The answer
             is whether it did; without heed the answer is False.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     heed: bool = False
 
 

@@ -107,7 +107,9 @@ class Logins:
         iterations: Iterations of SCRAM that unknown users are told.
 
     Raises:
-        ValueError: The key is empty, or the delay is below 0.
+        ValueError: The key is empty, the delay is below 0, there are fewer iterations
+            than `sasl.LEAST_ITERATIONS`, or LOGIN is among the mechanisms and PLAIN is
+            not.
     """
 
     stored: Collection[sasl.Stored]
@@ -123,6 +125,9 @@ class Logins:
             raise ValueError("the key of fake salts is empty")
         if not self.delay >= 0:
             raise ValueError(f"not a delay: {self.delay!r}")
+        if self.iterations < sasl.LEAST_ITERATIONS:
+            raise ValueError(f"fewer than {sasl.LEAST_ITERATIONS} iterations")
+        self.offered(tls=True, negotiated=None)
 
     def offered(self, *, tls: bool, negotiated: Negotiated | None) -> tuple[str, ...]:
         """Return the names of the mechanisms that are offered now.

@@ -97,7 +97,7 @@ class Serving(ABC, Generic[E, A]):
         Raises:
             Denied: The credentials are wrong.
             ExchangeError: What the client has sent is malformed, or it gave up.
-            Unanswered: The application failed, which has been reported.
+            Unanswered: The application or a mechanism failed, which has been reported.
         """
         answer: object = None
         with closing(exchange):
@@ -107,7 +107,9 @@ class Serving(ABC, Generic[E, A]):
                 except StopIteration as end:
                     success: sasl.Success = end.value
                     return success
-                except TypeError as error:  # not what the question asked for
+                except (sasl.Denied, sasl.ExchangeError):
+                    raise
+                except Exception as error:  # not what a question asked for, for one
                     yield Report(error)
                     raise Unanswered from error
                 if isinstance(request, sasl.Challenge):

@@ -39,10 +39,13 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Extensions
 
     Raises:
         Rejected: The greeting, EHLO or HELO was refused.  QUIT has been said after a
-            greeting that was a no; after the others the session goes on.
-        AuthenticationFailed: The login was refused.  QUIT has been said.
+            greeting that was a no; after the others the session goes on.  Or STARTTLS
+            was, by 421.
+        AuthenticationFailed: The login was refused, or the server has not proved
+            itself.  QUIT has been said.
         PolicyError: The server does not offer what the client insists on.  QUIT has
             been said, and nothing secret was sent.
+        ValueError: The credentials cannot be used with the mechanism.  The same.
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended.  The state is CLOSED.
         LocalProtocolError: The greeting has been heard already, or the connection does
@@ -66,7 +69,7 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Extensions
             negotiated = yield from _start_tls(conn, security)
         if security.credentials is not None:
             yield from log_in(conn, security, negotiated)
-    except (PolicyError, AuthenticationFailed):
+    except (PolicyError, AuthenticationFailed, ValueError):
         yield from quit(conn)
         raise
     return conn.extensions
@@ -93,6 +96,8 @@ def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
     if reply.code >= 400:
         if required:
             raise PolicyError(f"TLS is required, and the server said {reply}")
+        if conn.closed:
+            raise Rejected(StartTls(), reply)
         return None
     conn.begin_tls()
     negotiated = yield from _shake_hands(conn, security)
@@ -118,12 +123,17 @@ def log_in(
     Nothing weaker is tried after a no.
 
     Raises:
-        AuthenticationFailed: The server said no, or has not proved itself.
-        PolicyError: Nothing that is offered fits.  Nothing secret was sent.
+        AuthenticationFailed: The server said no, or has not proved itself; if it said
+            yes all the same, the state is CLOSED.
+        PolicyError: Nothing that is offered fits, or there is no TLS where it is
+            required.  Nothing secret was sent.
+        ValueError: The credentials cannot be used with the mechanism.  The same.
     """
     credentials = security.credentials
     if credentials is None:
         raise PolicyError("there is nothing to log in with")
+    if security.policy in (Tls.REQUIRE, Tls.IMPLICIT) and not conn.tls:
+        raise PolicyError("TLS is required, and there is none")
     mechanism = sasl.choose(
         conn.mechanisms,
         credentials,
@@ -136,31 +146,56 @@ def log_in(
     nonce: str = yield Ask(security.nonce)
     context = security.context(nonce, "smtp", conn.mechanisms, negotiated)
     prover = mechanism.begin(credentials, context)
-    initial = prover.initial
-    command: Command = Auth(mechanism.name, initial)
+    yield from _authenticate(conn, mechanism.name, prover)
+
+
+def _authenticate(
+    conn: Connection, mechanism: str, prover: sasl.ClientExchange
+) -> Flow[None]:
+    """Carry out an exchange.
+
+    Raises:
+        AuthenticationFailed: As in `log_in`.
+    """
+    unsaid = prover.initial
+    command: Command = Auth(mechanism, unsaid)
     try:
         reply = yield from exchange(conn, command)
+        unsaid = None
     except LocalProtocolError:  # the line would be too long: send it in two
-        if initial is None:
-            raise
-        command = Auth(mechanism.name)
+        command = Auth(mechanism)
         reply = yield from exchange(conn, command)
-        if reply.code == 334:
-            command = AuthResponse(initial)
+    reason: Exception | None = None
+    while reply.code // 100 == 3 and reason is None:
+        try:
+            command = AuthResponse(_respond(prover, reply, unsaid))
+            unsaid = None
             reply = yield from exchange(conn, command)
-    while reply.code // 100 == 3:
-        command = AuthResponse(_respond(prover, reply))
+        except (sasl.ExchangeError, LocalProtocolError) as error:
+            reason = error
+        except BaseException:
+            conn.close()
+            raise
+    if reason is not None:
+        command = AuthResponse(None)
         reply = yield from exchange(conn, command)
-    if reply.code >= 400:
-        raise AuthenticationFailed(command, reply, reason=prover.error)
-    if not prover.complete:
+    if reply.code < 400:
+        if unsaid is not None:
+            reason = sasl.ExchangeError("the server said yes before it was asked")
+        if reason is None and prover.complete:
+            return
         conn.close()
-        raise AuthenticationFailed(command, reply, reason=prover.error)
+    raise AuthenticationFailed(command, reply, reason=reason or prover.error)
 
 
-def _respond(prover: sasl.ClientExchange, reply: Reply) -> bytes | None:
-    """Return what is said to a challenge, None to cancel."""
+def _respond(prover: sasl.ClientExchange, reply: Reply, unsaid: bytes | None) -> bytes:
+    """Return what is said to a challenge: the initial response if it is unsaid.
+
+    Raises:
+        ExchangeError: The challenge is malformed, or wrong.
+    """
     try:
-        return prover.respond(decode_base64(reply.text.encode()))
-    except (ParseError, sasl.ExchangeError):
-        return None
+        challenge = decode_base64(reply.text.encode())
+    except ParseError:
+        raise sasl.ExchangeError("a challenge is not base64") from None
+    return prover.respond(challenge) if unsaid is None else unsaid

@@ -230,7 +230,8 @@ class AuthenticationFailed(Rejected, _AuthenticationFailed):
 
     Attributes:
         command: What was asked last.
-        reply: The answer: 4xx or 5xx, or 235 from a server that has not proved itself.
+        reply: The answer: 4xx or 5xx, or 2xx or 3xx from a server that has not proved
+            itself.
         temporary: Whether the same credentials may do later.
         reason: What was wrong with what the server has shown, or None.
     """

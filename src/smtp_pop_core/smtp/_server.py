@@ -56,7 +56,7 @@ from ._state import PIPELINED, State
 
 _WELCOME: Final = Reply(235, ("Authentication succeeded",), EnhancedCode(2, 7, 0))
 _DENIED: Final = Reply(535, ("Authentication failed",), EnhancedCode(5, 7, 8))
-_MALFORMED: Final = Reply(501, ("The exchange was given up",), EnhancedCode(5, 5, 2))
+_MALFORMED: Final = Reply(501, ("The exchange was given up",), EnhancedCode(5, 7, 0))
 _CANNOT_TELL: Final = Reply(454, ("Cannot tell for now",), EnhancedCode(4, 7, 0))
 _TOO_MANY: Final = Reply(421, ("Too many failed logins",), EnhancedCode(4, 7, 0))
 _FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0))
@@ -120,6 +120,7 @@ def serve(
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
         if conn.tls:  # nothing can be said without a handshake
+            conn.close()
             yield Report(error)
             return Ending.REFUSED
         return (yield from say_unavailable(conn, error, conn.send(_UNAVAILABLE)))
@@ -173,7 +174,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             self._offer_mechanisms()
             return (yield from self._commands())
         except _HandshakeFailed:
-            return Ending.LOST
+            return self._ending
         except TimeoutError:
             if not (self._deaf or self._in_handshake):
                 yield from self._say(_TIMEOUT)
@@ -252,7 +253,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             self._peer._security = yield Handshake()
         except TimeoutError:
             raise
+        except Stopping as error:
+            self._ending = Ending.STOPPING
+            raise _HandshakeFailed from error
+        except OSError as error:  # by the client, as ssl.SSLError
+            raise _HandshakeFailed from error
         except Exception as error:
+            yield Report(error)
             raise _HandshakeFailed from error
         self._in_handshake = False
 
@@ -266,19 +273,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _log_in(self, command: Auth) -> Flow[None]:
         """Find out who it is; a no takes its time.  RFC 4954 section 4."""
         conn, logins = self._conn, self._logins
-        offered = conn.mechanisms
-        if logins is None or command.mechanism not in offered:
+        if logins is None or command.mechanism not in conn.mechanisms:
             yield from self._say(conn.default_reply(command))
             return
         try:
             if not self.decides("authenticate"):
                 raise sasl.Denied
-            nonce: str = yield Ask(logins.nonce)
-            exchange = logins.begin(
-                command.mechanism,
-                logins.context(nonce, conn.domain, offered, self._peer.security),
-                command.initial,
-            )
+            exchange = yield from self._begin(logins, command)
             success = yield from self.prove(exchange, self._application.authenticate)
         except sasl.Denied:
             yield from self._refuse(_DENIED)
@@ -292,10 +293,27 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             self._peer._identity = success.identity
             yield from self._say(_WELCOME)
 
+    def _begin(self, logins: Logins, command: Auth) -> Flow[sasl.Server]:
+        """Begin the server's side of a mechanism.
+
+        Raises:
+            Unanswered: It cannot begin, which has been reported.
+        """
+        conn, security = self._conn, self._peer.security
+        try:
+            nonce: str = yield Ask(logins.nonce)
+            context = logins.context(nonce, conn.domain, conn.mechanisms, security)
+            return logins.begin(command.mechanism, context, command.initial)
+        except Exception as error:
+            yield Report(error)
+            raise Unanswered from error
+
     def challenge(self, data: bytes) -> Flow[bytes]:
         """Send a challenge, and return the response to it."""
         text = encode_base64(data).decode("ascii")
-        yield from self._say(Reply(334, (text,)))
+        reply = yield from self._say(Reply(334, (text,)))
+        if reply.code != 334:
+            raise _GaveUp
         command = yield from self._next()
         if isinstance(command, AuthResponse):
             if command.data is None:
