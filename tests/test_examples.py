@@ -37,6 +37,37 @@ def running(*command: str | Path) -> Iterator[tuple[list[str], list[str]]]:
             said += out.splitlines()
 
 
+@contextlib.contextmanager
+def maildrop(folder: Path) -> Iterator[list[str]]:
+    """Serve a folder to alice, whose password is "secret"; give where it listens."""
+    command = [sys.executable, str(EXAMPLES / "maildrop.py"), str(folder), "alice"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as example:
+        assert example.stdin is not None
+        assert example.stdout is not None
+        print("secret", file=example.stdin, flush=True)
+        try:
+            _, _, *end = example.stdout.readline().split()
+            yield end
+        finally:
+            example.communicate("")
+
+
+def fetch(
+    end: Sequence[str], folder: Path, *options: str, tls: str = "none"
+) -> subprocess.CompletedProcess[str]:
+    example = str(EXAMPLES / "fetch.py")
+    words = [*end, "alice", str(folder), "--tls", tls, *options]
+    return subprocess.run(
+        [sys.executable, example, *words],
+        check=False,
+        input="secret\n",
+        capture_output=True,
+        text=True,
+    )
+
+
 def send(
     end: Sequence[str], *recipients: str, options: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
@@ -169,3 +200,34 @@ def test_content_that_cannot_be_sent_on_is_not_relayed() -> None:
         said = b"".join(iter(lambda: client.recv(65536), b""))
     assert said.splitlines()[-1].startswith(b"354 ")
     assert received == []
+
+
+def test_what_was_caught_is_fetched_once(tmp_path: Path) -> None:
+    caught, folder = tmp_path / "caught", tmp_path / "mail"
+    with running(EXAMPLES / "catch.py", caught) as (end, _):
+        send(end, "alice@example.com")
+    [path] = caught.iterdir()
+    with maildrop(caught) as end:
+        first = fetch(end, folder)
+        second = fetch(end, folder)
+        third = fetch(end, folder, "--delete")
+    [stored] = (folder / "new").iterdir()
+    assert stored.read_bytes() == CONTENT.replace(b"\r\n", b"\n")
+    assert first.stdout.splitlines() == [
+        f"{path.stem} in {stored.name}",
+        "1 new, 0 deleted",
+    ]
+    assert second.stdout == "0 new, 0 deleted\n"
+    assert third.stdout == "0 new, 1 deleted\n"
+    assert first.stderr == second.stderr == third.stderr == ""
+    assert not list(caught.iterdir())
+
+
+def test_who_cannot_fetch_says_why(tmp_path: Path) -> None:
+    with maildrop(tmp_path) as end:
+        fetched = fetch(end, tmp_path / "mail", tls="require")
+    assert fetched.returncode == 1
+    assert fetched.stdout == ""
+    assert fetched.stderr == (
+        "not fetched: TLS is required, and the server does not offer STLS\n"
+    )
