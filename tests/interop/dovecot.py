@@ -62,6 +62,11 @@ service submission-login {{
     port = {submission}
   }}
 }}
+service auth {{
+  unix_listener {folder}/sasl {{
+    mode = 0666
+  }}
+}}
 service anvil {{
   chroot =
 }}

@@ -70,8 +70,12 @@ def test_we_log_in_with_each_mechanism(
 def test_we_log_in_without_tls_and_show_no_password(
     dovecot: Dovecot, mechanism: str
 ) -> None:
-    arguments = {"auth": CREDENTIALS, "mechanism": mechanism}
-    with connect_pop3("127.0.0.1", dovecot.pop3, tls="none", **arguments) as client:
+    with connect_pop3(
+        *("127.0.0.1", dovecot.pop3),
+        tls="none",
+        auth=CREDENTIALS,
+        mechanism=mechanism,
+    ) as client:
         assert client.connection.authenticated
 
 

@@ -95,8 +95,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
             report=mistakes.append,
         ) as implicit,
     ):
-        ports = (each.addresses[0][1] for each in (stls, implicit))
-        yield Place(tmp_path, *ports, ca, maildir)
+        first, second = (each.addresses[0][1] for each in (stls, implicit))
+        yield Place(tmp_path, first, second, ca, maildir)
     assert mistakes == []
 
 
