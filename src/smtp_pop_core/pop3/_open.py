@@ -7,6 +7,7 @@ answer of the server lowers it.
 from typing import Final
 
 from .. import sasl
+from .._abnf import upper
 from .._errors import LocalProtocolError, PolicyError
 from .._flow import Ask, Deadline, Flow, Handshake, Negotiated
 from .._security import Security, Tls
@@ -51,10 +52,14 @@ def open(
         What the server offers, by tag; empty if it does not say.
 
     Raises:
-        Rejected: The greeting was a no.
-        AuthenticationFailed: The login was refused.  QUIT has been said.
+        Rejected: The greeting was a no, or UTF8 was refused.  QUIT has been said after
+            the latter.
+        AuthenticationFailed: The login was refused, or the server has not proved
+            itself.  QUIT has been said.
         PolicyError: The server does not offer what the client insists on.  QUIT has
             been said, and nothing secret was sent.
+        ValueError: The credentials cannot be used so, or a mechanism is not known.  The
+            same.
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended.  The state is CLOSED.
         LocalProtocolError: The greeting has been heard already, or the connection does
@@ -80,8 +85,11 @@ def open(
         if security.credentials is not None:
             yield from log_in(conn, security, negotiated)
             yield from ask_capabilities(conn)
-    except (PolicyError, Rejected):
+    except (PolicyError, Rejected, ValueError):
         yield from quit(conn)
+        raise
+    except BaseException:
+        conn.close()
         raise
     return conn.capabilities
 
@@ -134,36 +142,70 @@ def log_in(
     Nothing weaker is tried after a no.
 
     Raises:
-        AuthenticationFailed: The server said no, or has not proved itself.
-        PolicyError: Nothing that is offered fits.  Nothing secret was sent.
+        AuthenticationFailed: The server said no, or has not proved itself; if it said
+            yes all the same, the state is CLOSED.
+        Rejected: The server refused UTF8, which the name or the password needs.
+        PolicyError: Nothing that is offered fits, or there is no TLS where it is
+            required.  Nothing secret was sent.
+        ValueError: The credentials cannot be used so, or a mechanism is not known.  The
+            same.
     """
     credentials = security.credentials
     if credentials is None:
         raise PolicyError("there is nothing to log in with")
+    if security.policy in (Tls.REQUIRE, Tls.IMPLICIT) and not conn.tls:
+        raise PolicyError("TLS is required, and there is none")
     name, mechanism = _choose(conn, security, credentials, negotiated)
     if mechanism is not None:
-        yield from _authenticate(conn, security, mechanism, credentials, negotiated)
+        nonce: str = yield Ask(security.nonce)
+        context = security.context(nonce, "pop", conn.mechanisms, negotiated)
+        prover = mechanism.begin(credentials, context)
+        yield from _authenticate(conn, mechanism.name, prover)
         return
     if not isinstance(credentials, sasl.Password):
         raise AssertionError(f"chosen for {credentials!r}")
+    commands = _plain_commands(conn, name, credentials)
     yield from _prepare_utf8(conn, credentials)
-    try:
-        if name == _APOP:
-            user = sasl.saslprep(credentials.user)  # RFC 6856 section 2.2
-            digest = sasl.apop_digest(conn.timestamp, credentials.password)
-            yield from insist(conn, Apop(user, digest))
-        else:
-            yield from insist(conn, User(credentials.user))
-            yield from insist(conn, Pass(credentials.password))
-    except Rejected as error:
-        raise AuthenticationFailed(error.command, error.response) from error
+    for command in commands:
+        response = yield from exchange(conn, command)
+        if response.cls is ERR:
+            raise AuthenticationFailed(command, response)
+
+
+def _plain_commands(
+    conn: Connection, name: str, credentials: sasl.Password
+) -> list[Command]:
+    """Return what logs in without a mechanism.
+
+    Raises:
+        ValueError: It cannot be written.
+    """
+    user, password = credentials.user, credentials.password
+    commands: list[Command]
+    if name == _APOP:
+        user = sasl.saslprep(user)  # RFC 6856 section 2.2
+        digest = sasl.apop_digest(conn.timestamp, password)
+        commands, arguments = [Apop(user, digest)], [f"{user} {digest}"]
+    else:
+        commands, arguments = [User(user), Pass(password)], [user, password]
+    longest = max(len(f"PASS {each}\r\n".encode()) for each in arguments)
+    if longest > conn.limits.pop3_command_line:
+        raise ValueError("the name or the password is longer than a line may be")
+    return commands
 
 
 def _prepare_utf8(conn: Connection, credentials: sasl.Password) -> Flow[None]:
-    """Say UTF8 where the name or password needs it.  RFC 6856 section 2.2."""
+    """Say UTF8 where the name or password needs it.  RFC 6856 section 2.2.
+
+    Raises:
+        PolicyError: The server does not take UTF-8 there.
+    """
+    if (credentials.user + credentials.password).isascii():
+        return
     offer = conn.capabilities.find(Utf8Offer)
-    needed = not (credentials.user + credentials.password).isascii()
-    if needed and not conn.utf8 and offer is not None and offer.user:
+    if offer is None or not offer.user:
+        raise PolicyError("the server does not offer UTF8 with USER, which is needed")
+    if not conn.utf8:
         yield from insist(conn, Utf8())
 
 
@@ -179,10 +221,12 @@ def _choose(
         PolicyError: Nothing fits.
     """
     given = security.mechanism
-    named = [given] if isinstance(given, str) else list(given or ())
-    reasons: list[str] = []
-    attempts: list[list[str] | None] = [[name.upper()] for name in named]
-    for names in attempts or (None, [_USER]):
+    attempts: list[list[str] | None] = [None, [_USER]]
+    if given is not None:
+        named = [given] if isinstance(given, str) else given
+        attempts = [[upper(name)] for name in named]
+    reasons = [] if attempts else ["no mechanism is named"]
+    for names in attempts:
         try:
             if names == [_USER] or names == [_APOP]:
                 _check_plain(conn, security, credentials, names[0])
@@ -225,44 +269,53 @@ def _check_plain(
 
 
 def _authenticate(
-    conn: Connection,
-    security: Security,
-    mechanism: sasl.Mechanism,
-    credentials: sasl.Credentials,
-    negotiated: Negotiated | None,
+    conn: Connection, mechanism: str, prover: sasl.ClientExchange
 ) -> Flow[None]:
-    """Carry out an exchange with AUTH.  RFC 5034 section 4."""
-    nonce: str = yield Ask(security.nonce)
-    context = security.context(nonce, "pop", conn.mechanisms, negotiated)
-    prover = mechanism.begin(credentials, context)
-    initial = prover.initial
-    command: Command = Auth(mechanism.name, initial)
+    """Carry out an exchange with AUTH.  RFC 5034 section 4.
+
+    Raises:
+        AuthenticationFailed: As in `log_in`.
+    """
+    unsaid = prover.initial
+    command: Command = Auth(mechanism, unsaid)
     try:
         response = yield from exchange(conn, command)
+        unsaid = None
     except LocalProtocolError:  # the line would be too long: send it in two
-        if initial is None:
-            raise
-        command = Auth(mechanism.name)
+        command = Auth(mechanism)
         response = yield from exchange(conn, command)
-        if response.cls is MORE:
-            command = AuthResponse(initial)
+    reason: Exception | None = None
+    while response.cls is MORE and reason is None:
+        try:
+            command = AuthResponse(_respond(prover, response, unsaid))
+            unsaid = None
             response = yield from exchange(conn, command)
-    while response.cls is MORE:
-        command = AuthResponse(_respond(prover, response))
+        except (sasl.ExchangeError, LocalProtocolError) as error:
+            reason = error
+        except BaseException:
+            conn.close()
+            raise
+    if reason is not None:
+        command = AuthResponse(None)
         response = yield from exchange(conn, command)
-    if response.cls is ERR:
-        raise AuthenticationFailed(command, response, reason=prover.error)
-    if not prover.complete:
+    if response.cls is not ERR:
+        if unsaid is not None and reason is None:
+            reason = sasl.ExchangeError("the server said yes before it was asked")
+        if reason is None and prover.complete:
+            return
         conn.close()
-        raise AuthenticationFailed(command, response, reason=prover.error)
+    raise AuthenticationFailed(command, response, reason=reason or prover.error)
 
 
-def _respond(prover: sasl.ClientExchange, response: Response) -> bytes | None:
-    """Return what is said to a challenge, None to cancel."""
+def _respond(
+    prover: sasl.ClientExchange, response: Response, unsaid: bytes | None
+) -> bytes:
+    """Return what is said to a challenge: the initial response if it is unsaid.
+
+    Raises:
+        ExchangeError: The challenge is malformed, or wrong.
+    """
     challenge = response.data
     if not isinstance(challenge, Challenge) or challenge.data is None:
-        return None
-    try:
-        return prover.respond(challenge.data)
-    except sasl.ExchangeError:
-        return None
+        raise sasl.ExchangeError("a challenge is not base64")
+    return prover.respond(challenge.data) if unsaid is None else unsaid
