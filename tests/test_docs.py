@@ -146,19 +146,23 @@ def run(blocks: list[str], name: str, **given: object) -> dict[str, Any]:
     return names
 
 
-@pytest.mark.parametrize("name", ["tutorial", "io"])
-def test_the_blocks_of_a_page_are_one_program(name: str) -> None:
-    found = blocks(DOCS / f"{name}.md")
-    assert len(found) > 5
-    run(found, name)
-
-
-def test_the_blocks_of_the_page_on_security_are_one_program(tmp_path: Path) -> None:
+@pytest.fixture
+def tls(tmp_path: Path) -> dict[str, object]:
+    """A certificate of a server, and the context of a client that trusts it."""
     files = {"certificate_file": tmp_path / "cert.pem", "key_file": tmp_path / "key"}
     certificate = AUTHORITY.issue_cert("127.0.0.1")
     certificate.cert_chain_pems[0].write_to_path(str(files["certificate_file"]))
     certificate.private_key_pem.write_to_path(str(files["key_file"]))
-    run(blocks(DOCS / "security.md"), "security", context=client_context(), **files)
+    return {"context": client_context(), **files}
+
+
+@pytest.mark.parametrize("name", ["tutorial", "io", "security"])
+def test_the_blocks_of_a_page_are_one_program(
+    name: str, tls: dict[str, object]
+) -> None:
+    found = blocks(DOCS / f"{name}.md")
+    assert len(found) > 5
+    run(found, name, **tls)
 
 
 def test_the_mechanism_on_the_page_on_security_is_that_of_the_example() -> None:
