@@ -46,7 +46,6 @@ def blocks(page: Path) -> list[str]:
     )
 
 
-CLIENT, SERVER, WITHOUT_IO = blocks(ROOT / "README.md")
 DESIGN = blocks(ROOT / "docs/design.md")
 
 
@@ -65,45 +64,6 @@ def test_a_generated_part_that_is_not_current_is_found() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
-
-
-@pytest.mark.parametrize("example", [CLIENT, SERVER, WITHOUT_IO])
-def test_an_example_in_the_readme_has_less_than_25_lines(example: str) -> None:
-    assert len(example.splitlines()) < 25
-
-
-def test_the_client_and_the_server_of_the_readme_talk(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        _, _, host, port = server.stdout.readline().split()
-        client = subprocess.run(
-            [sys.executable, "-c", CLIENT, host, port],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        said, _ = server.communicate("\n")
-    assert client.stdout == (
-        "bob@example.com accepted 250 2.0.0 Message accepted\n"
-        "carol@example.org refused 550 5.1.1 No such mailbox\n"
-    )
-    assert re.fullmatch(
-        r"alice@example\.com sent \d+ octets to \('bob@example\.com',\)\n", said
-    )
-    assert server.returncode == 0
-
-
-def test_the_example_without_io_runs() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", WITHOUT_IO], capture_output=True, text=True, check=True
-    )
-    assert said.stdout.splitlines()[0] == "220 server.example ESMTP"
-    assert said.stdout.splitlines()[1].startswith("250 ['PIPELINING', 'SIZE', ")
 
 
 def test_the_connection_of_the_design_page_runs() -> None:
@@ -288,13 +248,37 @@ COUNTS = {
     "2034": 7,
     "2920": 22,
     "3030": 29,
+    "3207": 22,
     "3461": 20,
     "3463": 4,
+    "3848": 1,
+    "4954": 41,
     "5248": 1,
     "6152": 5,
     "6409": 12,
     "6531": 24,
+    "8314": 12,
     "9422": 7,
+    "1939": 70,
+    "2449": 32,
+    "2595": 14,
+    "3206": 5,
+    "5034": 20,
+    "6856": 13,
+    "4422": 15,
+    "2195": 7,
+    "2831": 20,
+    "4013": 7,
+    "4505": 4,
+    "4616": 10,
+    "5802": 34,
+    "5929": 3,
+    "7628": 11,
+    "7677": 3,
+    "9266": 4,
+    "LOGIN": 7,
+    "XOAUTH2": 6,
+    "PROFILE": 5,
 }
 
 
