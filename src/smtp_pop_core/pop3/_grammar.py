@@ -1,6 +1,7 @@
 """Unique ids, time-stamps and language tags: regular expressions beside their ABNF."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from .._abnf import require_str
@@ -8,7 +9,7 @@ from .._abnf import require_str
 # unique-id = 1*70(%x21-7E)                                     RFC 1939 section 7
 UNIQUE_ID: Final = "[!-~]{1,70}"
 # Tolerances.any_unique_id: neither spaces nor controls, and of any length.
-ANY_UNIQUE_ID: Final = "[^\0- \x7f\ud800-\udfff]+"
+ANY_UNIQUE_ID: Final = "[^\0- \x7f\ud800-\udfff]++"
 
 # timestamp = "<" msg-id of RFC 822 ">"                         RFC 1939 section 7
 # Plain ASCII without spaces, and an at sign in it: what is odd may be made to find out
@@ -22,6 +23,7 @@ _MOST_OF_TAG: Final = 100
 
 _UNIQUE_ID: Final = re.compile(UNIQUE_ID)
 _ANY_UNIQUE_ID: Final = re.compile(ANY_UNIQUE_ID)
+_ANY_UNIQUE_IDS: Final = re.compile(rf"(?:{ANY_UNIQUE_ID}\n)*+")
 
 
 def is_unique_id(text: str, *, any_id: bool = False) -> bool:
@@ -33,6 +35,18 @@ def is_unique_id(text: str, *, any_id: bool = False) -> bool:
     """
     require_str("unique_id", text)
     return (_ANY_UNIQUE_ID if any_id else _UNIQUE_ID).fullmatch(text) is not None
+
+
+def are_unique_ids(texts: Collection[str]) -> bool:
+    """Whether all texts are words that any tolerance takes for unique ids.
+
+    Raises:
+        TypeError: One of them is not a str.
+    """
+    together = "".join([f"{text}\n" for text in texts])  # no id can hold the line end
+    return _ANY_UNIQUE_IDS.fullmatch(together) is not None and together.count(
+        "\n"
+    ) == len(texts)
 
 
 def is_timestamp(text: str) -> bool:

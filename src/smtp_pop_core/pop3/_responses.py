@@ -5,7 +5,7 @@ numbers are numbers, and its unique ids can be written.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ from .._abnf import require_str, upper
 from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
-from ._grammar import is_language, is_unique_id
+from ._grammar import are_unique_ids, is_language, is_unique_id
 
 
 class Command:
@@ -88,9 +88,8 @@ class Sizes:
     by_number: Mapping[int, int]
 
     def __post_init__(self) -> None:
-        for number, size in self.by_number.items():
-            check_number("number", number, least=1)
-            check_number("size", size)
+        check_numbers("number", self.by_number, least=1)
+        check_numbers("size", self.by_number.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +105,10 @@ class UniqueIds:
     by_number: Mapping[int, str]
 
     def __post_init__(self) -> None:
-        for number, unique_id in self.by_number.items():
-            check_number("number", number, least=1)
-            if not is_unique_id(unique_id, any_id=True):
-                raise ValueError(f"not a unique id: {unique_id!r}")
+        check_numbers("number", self.by_number, least=1)
+        if not are_unique_ids(self.by_number.values()):
+            for unique_id in self.by_number.values():
+                check_unique_id(unique_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +300,23 @@ def check_number(name: str, value: int, *, least: int = 0) -> None:
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
     if not least <= value <= LARGEST:
         raise ValueError(f"{name} must be {least} to 10**20 - 1, not {value!r}")
+
+
+def check_numbers(name: str, values: Collection[int], *, least: int = 0) -> None:
+    """Refuse what holds something else than numbers that 20 digits can write.
+
+    A listing may be long: a look at each of them costs ten times as much.
+    """
+    if not set(map(type, values)) <= {int}:
+        raise TypeError(f"each {name} must be int")
+    if values and not least <= min(values) <= max(values) <= LARGEST:
+        raise ValueError(f"each {name} must be {least} to 10**20 - 1")
+
+
+def check_unique_id(unique_id: str) -> None:
+    """Refuse what no tolerance takes for a unique id."""
+    if not is_unique_id(unique_id, any_id=True):
+        raise ValueError(f"not a unique id: {unique_id!r}")
 
 
 def check_text(text: str) -> None:
