@@ -38,7 +38,8 @@ from ._responses import (
 
 _STATUS_LINE: Final = re.compile(rb"(\+OK|-ERR)(?: ([^\r\n\0]*))?")
 _CHALLENGE: Final = re.compile(rb"\+(?: ([^\r\n\0]*))?")
-_CODE: Final = re.compile(rf"\[({CODE.pattern})\](?: |\Z)")
+# text = resp-code *CHAR; of the CHARs the first is usually a space  RFC 2449 section 3
+_CODE: Final = re.compile(rf"\[({CODE.pattern})\] ?")
 _LONGEST: Final = 512  # octets of a line of a response.  RFC 1939 section 3
 
 # stat = number SP octets [anything]; scan = number SP octets [anything]
@@ -311,6 +312,8 @@ def write_response(
     words = [STATUS[response.cls]]
     if response.code is not None and codes:
         words.append(f"[{response.code}]")
+    elif codes and text.startswith("["):  # RFC 2449 section 6.4
+        raise ParseError("the text would be taken for a code")
     if text:
         words.append(text)
     line = f"{' '.join(words)}\r\n".encode()
