@@ -23,6 +23,7 @@ _MOST_OF_TAG: Final = 100
 
 _UNIQUE_ID: Final = re.compile(UNIQUE_ID)
 _ANY_UNIQUE_ID: Final = re.compile(ANY_UNIQUE_ID)
+_UNIQUE_IDS: Final = re.compile(r"(?:[!-~]{1,70}+\n)*+")
 _ANY_UNIQUE_IDS: Final = re.compile(rf"(?:{ANY_UNIQUE_ID}\n)*+")
 
 
@@ -37,16 +38,16 @@ def is_unique_id(text: str, *, any_id: bool = False) -> bool:
     return (_ANY_UNIQUE_ID if any_id else _UNIQUE_ID).fullmatch(text) is not None
 
 
-def are_unique_ids(texts: Collection[str]) -> bool:
-    """Whether all texts are words that any tolerance takes for unique ids.
+def are_unique_ids(texts: Collection[str], *, any_id: bool = False) -> bool:
+    """Whether all texts are unique ids: as `is_unique_id`, but in one go.
 
     Raises:
         TypeError: One of them is not a str.
     """
-    together = "".join([f"{text}\n" for text in texts])  # no id can hold the line end
-    return _ANY_UNIQUE_IDS.fullmatch(together) is not None and together.count(
-        "\n"
-    ) == len(texts)
+    together = "\n".join([*texts, ""])  # no id can hold the line end
+    pattern = _ANY_UNIQUE_IDS if any_id else _UNIQUE_IDS
+    found = pattern.fullmatch(together)
+    return found is not None and together.count("\n") == len(texts)
 
 
 def is_timestamp(text: str) -> bool:

@@ -15,7 +15,7 @@ from .._errors import ParseError
 from .._limits import Limits
 from .._lines import LineBuffer
 from ._commands import AuthList, Capa, Lang, List, Stat, Uidl
-from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, is_language, is_unique_id
+from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, are_unique_ids, is_language
 from ._responses import (
     CODE,
     ERR,
@@ -351,7 +351,7 @@ def _data_lines(data: Data) -> list[str]:
         case Sizes(by_number=by_number):
             return [f"{number} {size}" for number, size in by_number.items()]
         case UniqueIds(by_number=by_number):
-            if not all(map(is_unique_id, by_number.values())):
+            if not are_unique_ids(by_number.values()):
                 raise ParseError("only a client bears ids that are no unique ids")
             return [f"{number} {each}" for number, each in by_number.items()]
         case CapabilityLines(lines=lines):

@@ -106,7 +106,7 @@ class UniqueIds:
 
     def __post_init__(self) -> None:
         check_numbers("number", self.by_number, least=1)
-        if not are_unique_ids(self.by_number.values()):
+        if not are_unique_ids(self.by_number.values(), any_id=True):
             for unique_id in self.by_number.values():
                 check_unique_id(unique_id)
 
