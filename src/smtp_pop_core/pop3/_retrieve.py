@@ -45,18 +45,7 @@ def fetch(conn: Connection, message: int | Listed) -> Flow[bytes]:
         PolicyError: It is longer than `Limits.content`.  It was read to its end.
     """
     content = yield from retrieve(conn, message)
-    blocks: list[bytes] = []
-    octets = 0
-    largest = conn.limits.content
-    while block := (yield from content.piece()):
-        octets += len(block)
-        if largest is None or octets <= largest:
-            blocks.append(block)
-        else:
-            blocks.clear()
-    if largest is not None and octets > largest:
-        raise PolicyError(f"the message has {octets} octets, more than {largest}")
-    return b"".join(blocks)
+    return (yield from content.read())
 
 
 def drop(content: Content) -> Flow[None]:
@@ -65,13 +54,38 @@ def drop(content: Content) -> Flow[None]:
         pass
 
 
+class _Message(Content):
+    """The content of a message: of any length in pieces, bounded in one."""
+
+    __slots__ = ("_largest",)
+
+    def __init__(self, conn: Connection) -> None:
+        super().__init__(lambda: _piece(conn))
+        self._largest = conn.limits.content
+
+    def read(self) -> Flow[bytes]:
+        """Return all that is left in one piece.
+
+        Raises:
+            PolicyError: It is longer than `Limits.content`.  It was read to its end.
+        """
+        blocks: list[bytes] = []
+        octets = 0
+        largest = self._largest
+        while block := (yield from self.piece()):
+            octets += len(block)
+            if largest is None or octets <= largest:
+                blocks.append(block)
+            else:
+                blocks.clear()
+        if largest is not None and octets > largest:
+            raise PolicyError(f"the message has {octets} octets, more than {largest}")
+        return b"".join(blocks)
+
+
 def content_of(conn: Connection) -> Content:
     """Return the content that is due, after +OK to RETR or TOP."""
-
-    def piece() -> Flow[bytes]:
-        return (yield from _piece(conn))
-
-    return Content(piece)
+    return _Message(conn)
 
 
 def _piece(conn: Connection) -> Flow[bytes]:
@@ -85,18 +99,21 @@ def _piece(conn: Connection) -> Flow[bytes]:
         return b""
     blocks: list[bytes] = []
     octets = 0
-    yield Deadline(conn.limits.timeouts.block)
-    while octets < conn.limits.block:
-        try:
+    try:
+        yield Deadline(conn.limits.timeouts.block)
+        while octets < conn.limits.block:
             event = yield from listen(conn, None)
-        except ConnectionLost as error:
-            raise MessageAborted("the connection was lost") from error
-        if isinstance(event, EndOfMessage):
-            break
-        if not isinstance(event, MessageData):
-            raise AssertionError(f"content was due, not {event!r}")
-        blocks.append(event.data)
-        octets += len(event.data)
+            if isinstance(event, EndOfMessage):
+                break
+            if not isinstance(event, MessageData):
+                raise AssertionError(f"content was due, not {event!r}")
+            blocks.append(event.data)
+            octets += len(event.data)
+    except ConnectionLost as error:
+        raise MessageAborted("the connection was lost") from error
+    except BaseException:
+        conn.close()
+        raise
     return b"".join(blocks)
 
 
@@ -134,7 +151,10 @@ def retrieve_each(
     numbers: Iterable[int],
     take: Callable[[int, Content], Flow[None]],
 ) -> Flow[dict[int, Response]]:
-    """Fetch messages, and run a flow for each that takes all of its content."""
+    """Fetch messages, and run a flow for each that takes all of its content.
+
+    If that flow raises, the connection is closed.
+    """
     refused: dict[int, Response] = {}
 
     def hear(command: Command, response: Response) -> Flow[None]:
@@ -142,8 +162,12 @@ def retrieve_each(
             raise AssertionError(f"RETR was asked, not {command!r}")
         if response.cls is ERR:
             refused[command.number] = response
-        else:
+            return
+        try:
             yield from take(command.number, content_of(conn))
+        except BaseException:
+            conn.close()
+            raise
 
     yield from pipeline(conn, map(Retr, numbers), hear)
     return refused
@@ -179,20 +203,28 @@ def pipeline(
     unanswered is bounded in commands and octets, so that two peers never wait in a
     write for each other.
     """
-    timeouts = conn.limits.timeouts
+    limits = conn.limits
     yield from settle(conn)
     source = iter(commands)
-    waiting: deque[Command] = deque()
+    waiting: deque[tuple[Command, int]] = deque()
+    octets = 0  # of the commands that wait for their responses
     try:
         while True:
-            if len(waiting) <= conn.limits.pipelined_commands // 2:
-                data = _gather(conn, source, waiting)
+            if (
+                len(waiting) <= limits.pipelined_commands // 2
+                and octets <= limits.pipelined_octets // 2
+            ):
+                data = _gather(conn, source, waiting, octets)
+                octets += len(data)
                 if data:
                     yield from write(conn, data)
             if not waiting:
                 return
-            response = yield from receive(conn, seconds(timeouts, waiting[0]))
-            yield from hear(waiting.popleft(), response)
+            command, length = waiting[0]
+            response = yield from receive(conn, seconds(limits.timeouts, command))
+            waiting.popleft()
+            octets -= length
+            yield from hear(command, response)
     except BaseException:
         if not conn.idle:
             conn.close()
@@ -200,22 +232,27 @@ def pipeline(
 
 
 def _gather(
-    conn: Connection, source: Iterator[Command], waiting: deque[Command]
+    conn: Connection,
+    source: Iterator[Command],
+    waiting: deque[tuple[Command, int]],
+    octets: int,
 ) -> bytes:
     """Take the commands that may be sent before the responses are read."""
     limits = conn.limits
     pipelined = "PIPELINING" in conn.capabilities
+    most = limits.pipelined_octets - limits.pop3_command_line
     data = bytearray()
     while not waiting or (
         pipelined
         and len(waiting) < limits.pipelined_commands
-        and len(data) < limits.pipelined_octets // 2
+        and octets + len(data) <= most
     ):
         command = next(source, None)
         if command is None:
             break
-        data += conn.send(command)
-        waiting.append(command)
+        line = conn.send(command)
+        waiting.append((command, len(line)))
+        data += line
     return bytes(data)
 
 
