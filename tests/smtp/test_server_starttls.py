@@ -32,8 +32,6 @@ AGAIN: Final[list[Step]] = [
     Say(b"EHLO again.example\r\n"),
     Expect(b"250-mx.example\r\n250 SIZE 100\r\n"),
 ]
-
-
 QUITS: Final[list[Step]] = [
     Say(b"QUIT\r\n"),
     Expect(b"221 mx.example closing\r\n"),
