@@ -490,6 +490,14 @@ def test_text_that_would_be_taken_for_a_code_is_not_written(text: str) -> None:
     assert write(response, pop3.Noop(), codes=False) == f"-ERR {text}\r\n".encode()
 
 
+def test_a_greeting_may_begin_with_an_address_in_brackets() -> None:
+    """Whoever is greeted does not know of RESP-CODES yet."""
+    response = Response(OK, "[192.0.2.1] POP3")
+    wire = write(response, pop3.Connect())
+    assert wire == b"+OK [192.0.2.1] POP3\r\n"
+    assert feed(Connection(CLIENT), wire) == [response]
+
+
 @pytest.mark.parametrize("command", [*BROUGHT, pop3.Noop(), pop3.Retr(1), None])
 @pytest.mark.parametrize(
     "data",

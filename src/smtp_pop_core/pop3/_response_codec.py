@@ -14,7 +14,7 @@ from .._dots import Stuffer, Unstuffer
 from .._errors import ParseError
 from .._limits import Limits
 from .._lines import LineBuffer
-from ._commands import AuthList, Capa, Lang, List, Stat, Uidl
+from ._commands import AuthList, Capa, Connect, Lang, List, Stat, Uidl
 from ._grammar import ANY_UNIQUE_ID, UNIQUE_ID, are_unique_ids, is_language
 from ._responses import (
     CODE,
@@ -312,7 +312,8 @@ def write_response(
     words = [STATUS[response.cls]]
     if response.code is not None and codes:
         words.append(f"[{response.code}]")
-    elif codes and text.startswith("["):  # RFC 2449 section 6.4
+    elif codes and text.startswith("[") and not isinstance(command, Connect):
+        # RFC 2449 section 6.4.  Whoever is greeted does not know of RESP-CODES yet.
         raise ParseError("the text would be taken for a code")
     if text:
         words.append(text)
