@@ -1,12 +1,13 @@
 """What the documentation says is true: generated parts are current, examples run."""
 
 import ast
+import contextlib
 import importlib.util
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import smtp_pop_core
-from certificates import AUTHORITY, client_context
+from certificates import AUTHORITY, client_context, server_context
 from peers import free_port
 from smtp_pop_adapters import (
     blocking,
@@ -23,7 +24,7 @@ from smtp_pop_adapters import (
     maildir_application,
     maildir_maildrop,
 )
-from smtp_pop_core import Blocks, pop3, sasl, smtp, testing
+from smtp_pop_core import Blocks, Logins, pop3, sasl, smtp, testing
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -144,16 +145,63 @@ class Choosing(smtp.Application):
         content.read()
         return None
 
+    def authenticate(self, question: sasl.Question) -> object:
+        return USERS.answer(question)
+
+
+MESSAGES = (b"Subject: One\r\n\r\nHello\r\n", b"Subject: Two\r\n\r\n.A dot\r\n")
+KEY = b"a secret of the server"
+USERS = sasl.Users({"alice": "wonderland"}, key=KEY)
+LOGINS = Logins(stored=USERS.stored, fake_salt_key=KEY, allow_insecure=True)
+
+
+class Inbox(pop3.Maildrop):
+    """Has two messages, and removes none."""
+
+    messages = tuple(
+        pop3.Message(pop3.size_of(content), unique_id)
+        for content, unique_id in zip(MESSAGES, ("first", "second"), strict=True)
+    )
+
+    def read(self, number: int) -> list[bytes]:
+        return [MESSAGES[number - 1]]
+
+    def commit(self, deleted: Collection[int]) -> Collection[int]:
+        return ()
+
+
+class Reading(pop3.Application):
+    """Lets alice fetch."""
+
+    def authenticate(self, question: sasl.Question) -> object:
+        return USERS.answer(question)
+
+    def open(self, identity: str) -> pop3.Maildrop:
+        return Inbox()
+
 
 @pytest.fixture
 def ends() -> Iterator[dict[str, object]]:
-    """Where an SMTP server and an LMTP server listen."""
-    with (
-        blocking.serve_smtp(Choosing, "127.0.0.1") as server,
-        blocking.serve_smtp(Choosing, "127.0.0.1", lmtp=True) as local,
-    ):
-        names = ["host", "port", "lmtp_host", "lmtp_port"]
-        yield dict(zip(names, [*server.addresses[0], *local.addresses[0]], strict=True))
+    """Where servers listen, and contexts for TLS."""
+    host = "127.0.0.1"
+    tls = server_context(AUTHORITY.issue_cert(host))
+    safe: dict[str, Any] = {"tls": tls, "logins": LOGINS}
+    servers = {
+        "port": blocking.serve_smtp(Choosing, host),
+        "lmtp_port": blocking.serve_smtp(Choosing, host, lmtp=True),
+        "submission_port": blocking.serve_smtp(Choosing, host, **safe),
+        "submissions_port": blocking.serve_smtp(
+            Choosing, host, implicit_tls=True, **safe
+        ),
+        "pop3_port": blocking.serve_pop3(Reading, host, apop=True, **safe),
+        "pop3s_port": blocking.serve_pop3(Reading, host, implicit_tls=True, **safe),
+    }
+    with contextlib.ExitStack() as stack:
+        for server in servers.values():
+            stack.enter_context(server)
+        ports = {name: server.addresses[0][1] for name, server in servers.items()}
+        hosts = {"host": host, "lmtp_host": host}
+        yield {**hosts, **ports, "tls": tls, "context": client_context()}
 
 
 def send(host: str, port: int) -> None:
@@ -162,7 +210,7 @@ def send(host: str, port: int) -> None:
         client.send_mail("alice@example.com", recipients, b"Hello\n")
 
 
-@pytest.mark.parametrize("other", ["smtplib", "aiosmtpd"])
+@pytest.mark.parametrize("other", ["smtplib", "poplib", "aiosmtpd"])
 def test_both_sides_of_a_comparison_run(
     other: str, ends: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
