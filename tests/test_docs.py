@@ -133,6 +133,13 @@ def test_the_mechanism_on_the_page_on_security_is_that_of_the_example() -> None:
     assert body in (ROOT / "examples" / "gssapi.py").read_text("utf-8")
 
 
+def test_no_page_has_blocks_that_are_not_run() -> None:
+    assert {page.stem for page in PAGES if blocks(page)} == {
+        *("README", "design", "index", "tutorial", "io", "security"),
+        *("coming-from-smtplib", "coming-from-poplib", "coming-from-aiosmtpd"),
+    }
+
+
 class Choosing(smtp.Application):
     """Takes mail for example.com only."""
 
