@@ -242,8 +242,8 @@ class Connection(Endpoint[Event]):
             raise LocalProtocolError(str(error)) from error
         if self.role is not SERVER:
             self.timestamp = ""
-            self.capabilities = Capabilities({})
-            self._offer()
+        self.capabilities = Capabilities({})
+        self._offer()
 
     def close(self) -> None:
         """Say that the connection is gone, or given up.  The state is CLOSED."""
@@ -432,6 +432,8 @@ class Connection(Endpoint[Event]):
                     self._trace.content("S", block, len(block))
                 return MessageData(block)
         self._session.end_content()
+        if self._trace:
+            self._trace.end_content()
         return EndOfMessage(unstuffer.bare)
 
     def _send_response(self, response: object) -> bytes:
@@ -467,6 +469,8 @@ class Connection(Endpoint[Event]):
             data = stuffer.feed(block, lf_ends_lines=content.lf_ends_lines)
         if self._trace:
             self._trace.content("S", block, stuffer.octets - before)
+            if not session.in_content:
+                self._trace.end_content()
         return data
 
     def _send_command(self, command: object) -> bytes:

@@ -1,20 +1,23 @@
 """The transcript of a POP3 dialogue: which part of which line is a secret."""
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from .._transcript import Transcript
-from ._commands import Apop, Auth, AuthResponse, BadCommand, Pass
+from ._commands import Apop, Auth, AuthResponse, BadCommand, Pass, User
 from ._responses import Command
 
-# What a line begins with that holds a secret, and how many octets of it may be shown.
-_SECRET_VERBS = {b"PASS": 5, b"AUTH": 5, b"APOP": 5}
+# What a line begins with whose rest is a secret, well formed or not.
+_BEFORE_SECRET: Final = re.compile(rb"[ \t]*(?:PASS|AUTH|APOP) ?", re.IGNORECASE)
+_STATUS: Final = re.compile(rb"(?:\+OK|-ERR)(?: |\r\n|\Z)")
 
 
 class Trace(Transcript):
     """A transcript that hides passwords, digests and what AUTH exchanges.
 
-    That holds also for lines that are no commands and follow an AUTH, however it went:
-    a client that does not heed the refusal sends its password there.
+    That holds also for lines that are no commands and follow USER or AUTH, however it
+    went: a client that does not heed the refusal sends its password there.
     """
 
     __slots__ = ("_secret_may_follow",)
@@ -25,7 +28,7 @@ class Trace(Transcript):
 
     def command(self, command: Command, line: bytes) -> None:
         """Show a command."""
-        begins = _SECRET_VERBS.get(line.lstrip()[:4].upper())
+        before = _BEFORE_SECRET.match(line)
         visible = None
         match command:
             case Pass():
@@ -36,19 +39,22 @@ class Trace(Transcript):
                 visible = len(f"AUTH {mechanism} ")
             case AuthResponse(data=bytes()):
                 visible = 0
-            case BadCommand() if begins is not None:
-                visible = begins + len(line) - len(line.lstrip())
+            case BadCommand() if before is not None:
+                visible = before.end()
             case BadCommand() if self._secret_may_follow:
                 visible = 0
-        self._secret_may_follow = visible is not None and not isinstance(
-            command, (Pass, Apop)
+        self._secret_may_follow = isinstance(command, User) or (
+            visible is not None and not isinstance(command, (Pass, Apop))
         )
         self.lines("C", line, visible=visible)
 
     def response(self, lines: bytes) -> None:
         """Show lines of a response."""
         challenge = lines.startswith(b"+") and not lines.startswith(b"+OK")
-        self.lines("S", lines, visible=2 if challenge else None)
+        if self._secret_may_follow:  # what is no status line is a challenge gone wrong
+            challenge = not _STATUS.match(lines)
+        begins = len(lines) - len(lines.removeprefix(b"+").removeprefix(b" "))
+        self.lines("S", lines, visible=begins if challenge else None)
 
     def listing(self, lines: bytes) -> None:
         """Show the lines of a listing, and its end."""
