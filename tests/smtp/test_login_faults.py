@@ -39,6 +39,7 @@ from smtp_logins import (
 )
 from smtp_pop_core import (
     ConnectionLost,
+    RemoteProtocolError,
     sasl,
     smtp,
 )
@@ -132,6 +133,18 @@ def test_who_heeds_no_cancelling_is_left(answer: Say) -> None:
         *[Expect(b"AUTH EXTERNAL =\r\n"), EMPTY, Expect(b"*\r\n"), answer, Close()],
     )
     assert str(login.fails().reason) == "a challenge too many"
+    assert login.conn.state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    "said", [b"334 VXNlcm5hbWU6\r\n235 ok\r\n", b"334 VXNlcm5hbWU6\r\n334 \r\n"]
+)
+def test_a_reply_ahead_of_its_response_ends_the_connection(said: bytes) -> None:
+    login = Login(
+        TIM, "AUTH LOGIN", Expect(b"AUTH LOGIN\r\n"), Say(said), mechanism="LOGIN"
+    )
+    with pytest.raises(RemoteProtocolError, match="answers nothing"):
+        login.run()
     assert login.conn.state is State.CLOSED
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from smtp_pop_core import smtp
+from driving import opened, play
+from smtp_pop_core import PolicyError, smtp
 from smtp_pop_core.smtp import Mail, State
 from smtp_talk import client_in, codes, feed, ready_server, said_by_server
 
@@ -69,6 +70,15 @@ def test_what_is_written_is_read_back(words: str, auth: str) -> None:
 def test_what_cannot_be_written_cannot_be_made(auth: str) -> None:
     with pytest.raises(ValueError, match=r"not |longer than"):
         Mail("a@b", auth=auth)
+
+
+@pytest.mark.parametrize("auth", ["", "a@b.example"])
+def test_it_is_not_said_to_a_server_that_does_not_offer_auth(auth: str) -> None:
+    conn = opened("SIZE")
+    mail = Mail("a@b.example", auth=auth)
+    with pytest.raises(PolicyError, match="does not offer AUTH, which is needed"):
+        play(smtp.send_mail(conn, mail, ["c@d.example"], b"x"))
+    assert conn.state is State.READY
 
 
 @pytest.mark.parametrize(("over", "code"), [(0, 250), (1, 500)])

@@ -373,6 +373,20 @@ def test_an_exception_is_454_and_reported(
     assert ask(make("authenticate", error), *ASKING[question]) == [error]
 
 
+def test_a_class_may_leave_a_question_to_its_base() -> None:
+    class Polite(smtp.Application):
+        def authenticate(self, question: sasl.Question) -> object:
+            return super().authenticate(question)
+
+    class AsyncPolite(smtp.AsyncApplication):
+        async def authenticate(self, question: sasl.Question) -> object:
+            return await super().authenticate(question)
+
+    kinds: list[smtp.ApplicationFactory] = [Polite, AsyncPolite]
+    for kind in kinds:
+        serve_login(Say(PLAIN), NO, *QUIT, application=kind)
+
+
 def test_a_user_who_may_not_act_as_another_is_denied() -> None:
     class Strict(Knowing):
         def authenticate(self, question: sasl.Question) -> object:

@@ -47,6 +47,8 @@ class Needs:
             self._require("SMTPUTF8")
         if mail.ret or mail.envid or any(rcpt.notify or rcpt.orcpt for rcpt in rcpts):
             self._require("DSN")
+        if mail.auth is not None:
+            self._require("AUTH")
         if mail.body is Body.BINARYMIME:
             self._require("BINARYMIME")
             self._require("CHUNKING")
