@@ -23,6 +23,8 @@ _ATTEMPTS: Final = 20  # to find a port that is free on all addresses of a name
 _PASSIVE: Final = socket.AI_PASSIVE
 _End: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]  # of which family, where
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_RECORD: Final = 16_384  # octets of a record of TLS, at most.  RFC 8446 section 5.1
+_BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # poll needs no descriptor of its own and knows no largest descriptor; Windows lacks it.
 _Selector: Final[Callable[[], selectors.BaseSelector]] = getattr(
@@ -63,6 +65,8 @@ class Stream:
         self.sock = sock
         self._stop = stop
         self._deadline: float | None = None
+        self._early: bytes | None = None  # received, but not asked for yet
+        self._begun = b""  # of a record of TLS that is half sent
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let reads and writes together take so many seconds from now."""
@@ -78,12 +82,13 @@ class Stream:
         while True:
             self._heed_stop()
             self._seconds_left()  # also a peer that never pauses has to be in time
+            if self._early is not None:
+                data, self._early = self._early, None
+                return data
             try:
                 return self.sock.recv(_CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                self._wait(selectors.EVENT_READ, heed_stop=True)
-            except ssl.SSLWantWriteError:
-                self._wait(selectors.EVENT_WRITE)
+            except _BLOCKED as blocked:
+                self._wait_out(blocked, selectors.EVENT_READ, heed_stop=True)
             except OSError:  # reset, unreachable, or a timeout of the system
                 return b""
 
@@ -96,18 +101,21 @@ class Stream:
         Raises:
             TimeoutError: The deadline has passed.
         """
-        left = memoryview(data)
+        tls = isinstance(self.sock, ssl.SSLSocket)
+        left = memoryview(self._begun + data)
         while left:
-            if heed and self._is_readable():
+            if heed and self._has_spoken():
                 return True
             self._seconds_left()
+            piece = left[:_RECORD] if tls else left
             try:
-                left = left[self.sock.send(left) :]
-            except (BlockingIOError, ssl.SSLWantWriteError):
+                left = left[self.sock.send(piece) :]
+                self._begun = b""
+            except _BLOCKED as blocked:
+                if tls:  # whatever comes next, this record has to be sent to its end
+                    self._begun = bytes(piece)
                 read = selectors.EVENT_READ if heed else 0
-                self._wait(selectors.EVENT_WRITE | read)
-            except ssl.SSLWantReadError:
-                self._wait(selectors.EVENT_READ)
+                self._wait_out(blocked, selectors.EVENT_WRITE, also=read)
             except OSError:  # the peer is gone: the next read says so
                 return False
         return False
@@ -132,6 +140,7 @@ class Stream:
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
+        self.sock.getpeername()  # wrap_socket would lose the socket of a peer that left
         tls = context.wrap_socket(
             self.sock,
             server_side=server_hostname is None,
@@ -143,11 +152,9 @@ class Stream:
             try:
                 tls.do_handshake()
                 return negotiated(tls, certificate)
-            except ssl.SSLWantReadError:
-                self._wait(selectors.EVENT_READ, heed_stop=True)
+            except _BLOCKED as blocked:
+                self._wait_out(blocked, selectors.EVENT_READ, heed_stop=True)
                 self._heed_stop()
-            except ssl.SSLWantWriteError:
-                self._wait(selectors.EVENT_WRITE)
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection of a listening socket, and where it comes from.
@@ -177,17 +184,20 @@ class Stream:
             self._stop.told.wait(seconds)
             self._heed_stop()
 
-    def linger(self) -> None:
+    def linger(self, seconds: float = _LINGER) -> None:
         """Let the peer read our last words, before the socket is closed.
 
         A socket that is closed with unread octets resets the connection, and takes
         what was sent last with it.
+
+        Args:
+            seconds: How long that may take.
         """
         self._stop = None
-        self.set_deadline(_LINGER)
+        self.set_deadline(seconds)
         with contextlib.suppress(OSError):
-            self._end_tls()
-            self.sock.shutdown(socket.SHUT_WR)
+            self._end_tls(wait=True)
+            self.sock.shutdown(socket.SHUT_WR)  # what comes now is read as it is
             while self.receive():
                 pass
 
@@ -198,19 +208,29 @@ class Stream:
 
     def close(self) -> None:
         """Close at once; inside TLS the peer is told so."""
-        with contextlib.suppress(OSError):
-            self._end_tls()
+        self._end_tls(wait=False)
         self.sock.close()
 
-    def _end_tls(self) -> None:
-        """Tell the peer that TLS ends, without waiting for its answer.
+    def _end_tls(self, *, wait: bool) -> None:
+        """Tell the peer that TLS ends, if it can be told; its answer is not awaited.
+
+        Args:
+            wait: Whether to wait until it can be.
 
         Raises:
-            OSError: That could not be told.
+            TimeoutError: The deadline has passed.
         """
-        if isinstance(self.sock, ssl.SSLSocket):
-            with contextlib.suppress(ssl.SSLWantReadError, ValueError):
-                self.sock = self.sock.unwrap()
+        while isinstance(self.sock, ssl.SSLSocket):
+            try:
+                self.sock.unwrap()
+            except ssl.SSLWantWriteError as blocked:
+                if not wait:
+                    return
+                self._wait_out(blocked, selectors.EVENT_WRITE)
+            except (OSError, ValueError):  # told, or there is nothing to be ended
+                return
+            else:
+                return
 
     def _heed_stop(self) -> None:
         if self._stop is not None and self._stop.told.is_set():
@@ -225,12 +245,42 @@ class Stream:
             raise TimeoutError("the peer was too slow")
         return left
 
-    def _is_readable(self) -> bool:
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
-            return True
-        with _Selector() as selector:
-            selector.register(self.sock, selectors.EVENT_READ)
-            return bool(selector.select(0))
+    def _has_spoken(self) -> bool:
+        """Whether the peer has said something, or closed, that is not received yet.
+
+        What TLS says for itself is nothing of the kind: a ticket, or new keys.
+        """
+        if self._early is None:
+            try:
+                self._early = self.sock.recv(_CHUNK)
+            except _BLOCKED:
+                return False
+            except OSError:
+                self._early = b""
+        return True
+
+    def _wait_out(
+        self,
+        blocked: Exception,
+        events: int,
+        *,
+        also: int = 0,
+        heed_stop: bool = False,
+    ) -> None:
+        """Wait until what would have blocked can go on.
+
+        Args:
+            blocked: What it has raised.  TLS may have to read in order to write.
+            events: What to wait for where that does not say it.
+            also: What to wait for beside.
+            heed_stop: Whether the end of the server ends the wait as well.
+        """
+        match blocked:
+            case ssl.SSLWantReadError():
+                events = selectors.EVENT_READ
+            case ssl.SSLWantWriteError():
+                events = selectors.EVENT_WRITE
+        self._wait(events | also, heed_stop=heed_stop)
 
     def _wait(self, events: int, *, heed_stop: bool = False) -> None:
         left = self._seconds_left()
