@@ -72,6 +72,15 @@ def drain(conn: Connection) -> list[Event]:
     return events
 
 
+def snapshot(conn: Connection) -> tuple[object, ...]:
+    """Give all that can be seen of a connection."""
+    return (
+        *(conn.state, conn.unanswered, conn.last_response, dict(conn.capabilities)),
+        *(conn.tls, conn.authenticated, conn.utf8, conn.in_content, conn.idle),
+        *(conn.timestamp, conn.mechanisms, conn.content_octets, conn.trailing_data),
+    )
+
+
 def feed(conn: Connection, data: bytes) -> list[Event]:
     """Give octets to a connection, and return the events they make."""
     conn.receive_data(data)

@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cutting import every_cut, octets
-from pop3_talk import (
-    CAPABILITIES,
-    asking,
-    drain,
-    feed,
-    feed_all,
-    outcome_of,
-)
+from pop3_talk import CAPABILITIES, asking, drain, feed, feed_all, outcome_of
 from smtp_pop_core import CLIENT, ConnectionClosed, Limits, RemoteProtocolError, pop3
 from smtp_pop_core._errors import ParseError
 from smtp_pop_core._lines import LineBuffer

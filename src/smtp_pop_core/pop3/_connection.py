@@ -132,7 +132,8 @@ class Connection(Endpoint[Event]):
         self._reader = ResponseReader(
             limits.listing, any_unique_id=tolerances.any_unique_id
         )
-        self._line_ends = LfToCrlf() if tolerances.lf_line_ends else None
+        bears_lf = tolerances.lf_line_ends and role is not SERVER
+        self._line_ends = LfToCrlf() if bears_lf else None
         self._unstuffer = Unstuffer()
         self._stuffer = Stuffer()
         self._connect_told = False
@@ -202,7 +203,7 @@ class Connection(Endpoint[Event]):
             LocalProtocolError: There was a b"" before.
             TypeError: They are no octets.
         """
-        if self._line_ends is not None and data:
+        if self._line_ends and isinstance(data, (bytes, bytearray, memoryview)):
             data = self._line_ends.feed(data)
         super().receive_data(data)
 
@@ -277,7 +278,8 @@ class Connection(Endpoint[Event]):
             LocalProtocolError: It is no command that a server gets.
         """
         if self.role is not SERVER or not isinstance(command, Command):
-            raise LocalProtocolError(f"no response is due to {command!r}")
+            name = type(command).__name__
+            raise LocalProtocolError(f"no response is due to {name}")
         match command:
             case Capa():
                 return Response(
@@ -380,7 +382,7 @@ class Connection(Endpoint[Event]):
     def _next_command(self) -> Event | Signal | None:
         session = self._session
         if session.unanswered or session.in_content:
-            if self._connect_told:
+            if self._connect_told or session.state is not State.CONNECTING:
                 return PAUSED
             self._connect_told = True
             return Connect()
@@ -438,7 +440,8 @@ class Connection(Endpoint[Event]):
 
     def _send_response(self, response: object) -> bytes:
         if not isinstance(response, Response):
-            raise OutOfOrder(f"a server sends responses and content, not {response!r}")
+            name = type(response).__name__
+            raise OutOfOrder(f"a server sends responses and content, not {name}")
         asked = self._session.asked
         data = write_response(
             response, asked, self.limits, codes="RESP-CODES" in self._known
@@ -477,7 +480,7 @@ class Connection(Endpoint[Event]):
         if not isinstance(command, Command) or isinstance(
             command, (Connect, BadCommand)
         ):
-            raise OutOfOrder(f"a client sends commands, not {command!r}")
+            raise OutOfOrder(f"a client sends commands, not {type(command).__name__}")
         self._session.check(type(command))
         if isinstance(command, AuthResponse):
             data = write_auth_response(command)
