@@ -429,6 +429,31 @@ def test_answers_that_are_none_end_the_connection(answers: bytes) -> None:
     assert conn.state is State.CLOSED
 
 
+@pytest.mark.parametrize("extra", [b"+OK\r\n", b"+OK\r\nx\r\n.\r\n", b"x\r\n", b"+"])
+@pytest.mark.parametrize(
+    ("flow", "step"),
+    [
+        (lambda conn: pop3.retrieve_many(conn, (1, 2), Sink().read), LOCK_STEP[1]),
+        (lambda conn: pop3.delete(conn, (1, 2)), Say(b"+OK\r\n")),
+    ],
+)
+def test_an_answer_that_comes_early_is_none_to_the_next_command(
+    flow: Callable[[Connection], Flow[object]], step: Say, extra: bytes
+) -> None:
+    conn, peer = logged_in(), Peer(Say(step.data + extra), Say(b"OK\r\n"))
+    with pytest.raises(RemoteProtocolError):
+        Driver(peer).run(flow(conn))
+    assert len(peer.writes) == 1
+    assert conn.state is State.CLOSED
+
+
+def test_a_goodbye_behind_the_last_answer_takes_nothing_back() -> None:
+    conn = logged_in()
+    refused = play(pop3.delete(conn, [1]), Expect(b"DELE 1\r\n"), Say(b"+OK\r\n-ERR"))
+    assert refused == {}
+    assert play(pop3.quit(conn), Close()) is None
+
+
 def then_noop(conn: Connection, flow: Flow[object]) -> Flow[None]:
     """Run a flow, and see whether the server is still in step."""
     yield from flow

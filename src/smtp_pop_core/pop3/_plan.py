@@ -3,7 +3,7 @@ r"""Leaving messages on the server: which are new, and which may be deleted.
 What was stored is remembered by its unique id.  The order is always the same: store
 the message, then note its id, then delete.  So whatever ends the session, nothing is
 deleted that was not stored, and only a message whose id was not noted yet is fetched
-again.
+again.  Of messages that have one id none is noted before all of them are stored.
 
 The file of ids has a line for each message that was stored:
 
@@ -11,7 +11,8 @@ The file of ids has a line for each message that was stored:
     whqtswO00WBw418f9t5JxYwZ
 
 The first line says what it is.  Lines end with "\n"; the last counts only if it does,
-for a crash may have cut it off.  An id that stands there twice was stored twice.
+for a crash may have cut it off.  Then the file has to be written anew before a line is
+added, or two ids would become one.  An id that stands there twice was stored twice.
 """
 
 from collections import Counter
@@ -45,6 +46,9 @@ class Seen:
     @classmethod
     def parse(cls, data: bytes) -> "Seen":
         """Read a file of ids; b"" is one without ids.
+
+        If `bytes()` of what was read is something else, write that to the file before
+        anything is added: it is new, or its last line was cut off.
 
         Raises:
             ValueError: It is something else.
@@ -96,13 +100,18 @@ class Seen:
     def forget_all_but(self, messages: Iterable[Listed]) -> None:
         """Forget the ids of messages that are no longer on the server.
 
+        Where fewer have an id than were stored with it, as many are left as are there:
+        the next one that has it is new.
+
         An empty maildrop makes nothing forgotten: a server whose disk is missing shows
         one, and everything would be fetched again when it is back.
+
+        Raises:
+            ValueError: A message has no unique id.  Nothing was forgotten.
         """
-        there = {each.unique_id for each in messages}
+        there = Counter(map(_id_of, messages))
         if there:
-            for unique_id in self._counts.keys() - there:
-                del self._counts[unique_id]
+            self._counts &= there
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,7 @@ def plan(messages: Iterable[Listed], seen: Seen) -> Plan:
         ValueError: A message has no unique id.
     """
     messages = tuple(messages)
-    there = Counter(_id_of(each) for each in messages)
+    there = Counter(map(_id_of, messages))
     known = {each for each, count in there.items() if seen.count(each) >= count}
     return Plan(
         tuple(each for each in messages if each.unique_id not in known),

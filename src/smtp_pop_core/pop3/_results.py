@@ -32,7 +32,8 @@ class Collected:
     Attributes:
         stored: Those that were fetched and stored.
         known: Those that were stored before.
-        refused: Those that the server would not give, with its response.
+        refused: Those that the server would not give, or not mark as deleted, with its
+            response.
         deleted: Those that are gone from the server.
         in_doubt: Those that may be gone or not: the connection was lost before the
             response to QUIT, or the response was -ERR.

@@ -214,7 +214,7 @@ def pipeline(
                 len(waiting) <= limits.pipelined_commands // 2
                 and octets <= limits.pipelined_octets // 2
             ):
-                data = _gather(conn, source, waiting, octets)
+                data = yield from _gather(conn, source, waiting, octets)
                 octets += len(data)
                 if data:
                     yield from write(conn, data)
@@ -236,7 +236,7 @@ def _gather(
     source: Iterator[Command],
     waiting: deque[tuple[Command, int]],
     octets: int,
-) -> bytes:
+) -> Flow[bytes]:
     """Take the commands that may be sent before the responses are read."""
     limits = conn.limits
     pipelined = "PIPELINING" in conn.capabilities
@@ -250,6 +250,8 @@ def _gather(
         command = next(source, None)
         if command is None:
             break
+        if not waiting:
+            yield from settle(conn)
         line = conn.send(command)
         waiting.append((command, len(line)))
         data += line
