@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import re
 import socket
 import struct
 import threading
@@ -44,11 +45,14 @@ class Raw:
         return self.hear()
 
     def hear(self) -> str:
-        """Return the last line of a reply, or one line; "" at the end."""
-        while line := self._file.readline():
-            if line[3:4] != b"-":
-                return line.decode().rstrip("\r\n")
-        return ""
+        """Return the last line of a reply, or the line of a response; "" at the end."""
+        while re.match("[0-9]{3}-", line := self.line()):
+            pass
+        return line
+
+    def line(self) -> str:
+        """Return one line, "" at the end."""
+        return self._file.readline().decode().rstrip("\r\n")
 
     def rest(self) -> bytes:
         """Return all that is said until the end."""
