@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from smtp_pop_adapters._options import Service
 from smtp_pop_adapters._sockets import Stop, _listen, end_of, listen, own_address
 from smtp_pop_adapters.blocking import (
     Driver,
@@ -835,12 +836,13 @@ def test_without_an_application_there_is_no_session() -> None:
 def test_a_flow_that_fails_is_reported() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
 
-    def session(sock: socket.socket, address: object) -> Flow[None]:
+    def session(own_address: str, peer: tuple[str, int]) -> Flow[None]:
         yield Write(b"hello")
         raise AssertionError("a bug of ours")
 
     listener = socket.create_server(("127.0.0.1", 0))
-    with Server([listener], session, sessions=1, report=mistakes.put) as server:
+    service = Service(session, None, None)
+    with Server([listener], service, sessions=1, report=mistakes.put) as server:
         assert read_all(socket.create_connection(server.addresses[0])) == b"hello"
         assert str(mistakes.get(timeout=30)) == "a bug of ours"
 

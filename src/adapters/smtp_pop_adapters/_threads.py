@@ -2,15 +2,15 @@
 
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
-from smtp_pop_core import Flow, Stopping
+from smtp_pop_core import Stopping
 
 from ._driver import Driver, log_mistake
-from ._sockets import Stop, Stream, end_of
+from ._options import Service
+from ._sockets import Stop, Stream, end_of, own_address
 
 _PAUSE: Final = 1.0  # seconds before a server that is short of something tries again
 _LAST: Final = 2.0  # seconds for sessions to end that were cut off
@@ -26,19 +26,15 @@ class Server:
     def __init__(
         self,
         listeners: Iterable[socket.socket],
-        session: Callable[[socket.socket, object], Flow[object]],
+        service: Service,
         *,
         sessions: int,
         report: Callable[[Exception], None] | None,
-        tls: ssl.SSLContext | None = None,
-        certificate: bytes | None = None,
     ) -> None:
         listeners = list(listeners)
         self.addresses = [end_of(each.getsockname()) for each in listeners]
-        self._session = session
+        self._service = service
         self._report = report or log_mistake
-        self._tls = tls
-        self._certificate = certificate
         self._most = sessions
         self._stop = Stop()
         self._changed = threading.Condition()
@@ -68,8 +64,8 @@ class Server:
             self._changed.wait_for(self._may_go_on)
             stream = Stream(sock, self._stop)
             self._running.add(stream)
-        flow = self._session(sock, address)
-        thread = threading.Thread(target=self._serve, args=(stream, flow), daemon=True)
+        arguments = (stream, end_of(address))
+        thread = threading.Thread(target=self._serve, args=arguments, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # the system gives no more threads
@@ -79,13 +75,14 @@ class Server:
     def _may_go_on(self) -> bool:
         return self._stop.told.is_set() or len(self._running) < self._most
 
-    def _serve(self, stream: Stream, flow: Flow[object]) -> None:
+    def _serve(self, stream: Stream, peer: tuple[str, int]) -> None:
         try:
+            flow = self._service.session(own_address(stream.sock), peer)
             Driver(
                 stream,
                 report=self._report,
-                tls=self._tls,
-                certificate=self._certificate,
+                tls=self._service.tls,
+                certificate=self._service.certificate,
             ).run(flow)
             stream.linger()
         except Exception as error:

@@ -4,29 +4,25 @@ There is no protocol here: a driver carries out what the flows of the core ask f
 """
 
 import socket
-import ssl
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable
+from typing import Unpack
 
-from smtp_pop_core import (
-    CLIENT,
-    SERVER,
-    Flow,
-    Limits,
-    Logins,
-    Security,
-    Tls,
-    pop3,
-    sasl,
-    smtp,
-)
+from smtp_pop_core import pop3, smtp
 
 from ._clients import Pop3Client, SmtpClient
 from ._driver import Driver
-from ._sockets import Stream, connect, end_of, listen, own_address
+from ._options import (
+    Pop3ClientOptions,
+    Pop3ServerOptions,
+    SmtpClientOptions,
+    SmtpServerOptions,
+    pop3_client,
+    pop3_service,
+    smtp_client,
+    smtp_service,
+)
+from ._sockets import Stream, connect, listen, own_address
 from ._threads import Server
-from ._tls import client_context, nonce, timestamp
 
 __all__ = [
     "connect_smtp",
@@ -40,27 +36,14 @@ __all__ = [
     "Stream",
 ]
 
-_TOLERANCES: Final = smtp.Tolerances(space_after_colon=True)
-_POP3_TOLERANCES: Final = pop3.Tolerances(utf8_login=True)
-
 
 def connect_smtp(
     host: str = "localhost",
     port: int = 25,
     *,
     sock: socket.socket | None = None,
-    tls: Tls | str | None = None,
-    context: ssl.SSLContext | None = None,
-    server_hostname: str | None = None,
-    auth: sasl.Credentials | None = None,
-    mechanism: str | Sequence[str] | None = None,
-    allow_insecure_auth: bool = False,
-    domain: str | None = None,
-    limits: Limits | None = None,
-    extensions: Iterable[smtp.Extension] | None = None,
-    lmtp: bool = False,
-    trace: Callable[[str], None] | None = None,
     timeout: float = 30,
+    **options: Unpack[SmtpClientOptions],
 ) -> SmtpClient:
     """Connect to an SMTP server, hear its greeting, say EHLO, begin TLS and log in.
 
@@ -93,33 +76,11 @@ def connect_smtp(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    security = Security(
-        tls=tls,
-        server_hostname=_hostname(server_hostname, host),
-        port=port,
-        credentials=auth,
-        mechanism=mechanism,
-        allow_insecure=allow_insecure_auth,
-        nonce=nonce,
-    )
     stream = Stream(sock or connect(host, port, timeout))
     try:
-        own = smtp.own_domain(socket.gethostname(), own_address(stream.sock))
-        conn = smtp.Connection(
-            CLIENT,
-            domain=domain or own,
-            limits=limits or Limits(),
-            extensions=extensions,
-            lmtp=lmtp,
-            tls=security.policy is Tls.IMPLICIT,
-            trace=trace,
-        )
-        client = SmtpClient(stream, conn, context or _context(security))
-        try:
-            client.run(smtp.open(conn, security))
-        except smtp.Rejected:
-            client.quit()
-            raise
+        start = smtp_client(host, port, own_address(stream.sock), options)
+        client = SmtpClient(stream, start.connection, start.tls)
+        client.run(start.opening)
     except BaseException:
         stream.close()
         raise
@@ -131,18 +92,8 @@ def connect_pop3(
     port: int = 110,
     *,
     sock: socket.socket | None = None,
-    tls: Tls | str | None = None,
-    context: ssl.SSLContext | None = None,
-    server_hostname: str | None = None,
-    auth: sasl.Credentials | None = None,
-    mechanism: str | Sequence[str] | None = None,
-    allow_insecure_auth: bool = False,
-    utf8: bool = False,
-    limits: Limits | None = None,
-    capabilities: Iterable[pop3.Capability] | None = None,
-    tolerances: pop3.Tolerances | None = None,
-    trace: Callable[[str], None] | None = None,
     timeout: float = 30,
+    **options: Unpack[Pop3ClientOptions],
 ) -> Pop3Client:
     """Connect to a POP3 server, hear its greeting, begin TLS and log in.
 
@@ -172,42 +123,15 @@ def connect_pop3(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    security = Security(
-        tls=tls,
-        server_hostname=_hostname(server_hostname, host),
-        port=port,
-        credentials=auth,
-        mechanism=mechanism,
-        allow_insecure=allow_insecure_auth,
-        nonce=nonce,
-    )
     stream = Stream(sock or connect(host, port, timeout))
     try:
-        conn = pop3.Connection(
-            CLIENT,
-            limits=limits or Limits(),
-            capabilities=capabilities,
-            tolerances=tolerances or pop3.Tolerances(),
-            tls=security.policy is Tls.IMPLICIT,
-            trace=trace,
-        )
-        client = Pop3Client(stream, conn, context or _context(security))
-        client.run(pop3.open(conn, security, utf8=utf8))
+        start = pop3_client(host, port, options)
+        client = Pop3Client(stream, start.connection, start.tls)
+        client.run(start.opening)
     except BaseException:
         stream.close()
         raise
     return client
-
-
-def _hostname(given: str | None, host: str) -> str:
-    """The name that a certificate has to have; a Unix socket has none."""
-    if given is not None:
-        return given
-    return "" if "/" in host else host
-
-
-def _context(security: Security) -> ssl.SSLContext | None:
-    return None if security.policy is Tls.NONE else client_context(security.policy)
 
 
 def serve_smtp(
@@ -216,19 +140,9 @@ def serve_smtp(
     port: int = 0,
     *,
     sock: socket.socket | None = None,
-    tls: ssl.SSLContext | None = None,
-    implicit_tls: bool = False,
-    certificate: bytes | None = None,
-    logins: Logins | None = None,
-    domain: str | None = None,
-    limits: Limits | None = None,
-    extensions: Iterable[smtp.Extension] | None = None,
-    tolerances: smtp.Tolerances = _TOLERANCES,
-    profile: smtp.Profile = smtp.RELAY,
-    lmtp: bool = False,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
-    trace: Callable[[str], None] | None = None,
+    **options: Unpack[SmtpServerOptions],
 ) -> Server:
     """Serve SMTP in threads, until `stop` or the end of the context.
 
@@ -258,41 +172,9 @@ def serve_smtp(
         OSError: The address cannot be had.
         ValueError: The domain is none, or implicit TLS has no context.
     """
-    bounds = limits or Limits()
-    if extensions is None:
-        extensions = smtp.usual(size=bounds.content)
-        if tls is not None:
-            extensions = (*extensions, smtp.extensions.StartTls())
-    offered = tuple(extensions)
-
-    def connection(own: str) -> smtp.Connection:
-        return smtp.Connection(
-            SERVER,
-            domain=own,
-            limits=bounds,
-            extensions=offered,
-            tolerances=tolerances,
-            profile=profile,
-            lmtp=lmtp,
-            tls=implicit_tls,
-            trace=trace,
-        )
-
-    def session(sock: socket.socket, address: object) -> Flow[object]:
-        own = domain or smtp.own_domain(socket.gethostname(), own_address(sock))
-        conn = connection(own)
-        return smtp.serve(conn, application, *end_of(address), logins=checked)
-
-    checked = _checked(logins, tls, implicit_tls=implicit_tls)
-    connection(domain or "localhost")  # what is wrong with it is said here and now
-    return Server(
-        [sock] if sock is not None else listen(host, port),
-        session,
-        sessions=sessions,
-        report=report,
-        tls=tls,
-        certificate=certificate,
-    )
+    service = smtp_service(application, options)
+    listeners = [sock] if sock is not None else listen(host, port)
+    return Server(listeners, service, sessions=sessions, report=report)
 
 
 def serve_pop3(
@@ -301,18 +183,9 @@ def serve_pop3(
     port: int = 0,
     *,
     sock: socket.socket | None = None,
-    tls: ssl.SSLContext | None = None,
-    implicit_tls: bool = False,
-    certificate: bytes | None = None,
-    logins: Logins | None = None,
-    apop: bool = False,
-    domain: str | None = None,
-    limits: Limits | None = None,
-    capabilities: Iterable[pop3.Capability] | None = None,
-    tolerances: pop3.Tolerances = _POP3_TOLERANCES,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
-    trace: Callable[[str], None] | None = None,
+    **options: Unpack[Pop3ServerOptions],
 ) -> Server:
     """Serve POP3 in threads, until `stop` or the end of the context.
 
@@ -340,51 +213,6 @@ def serve_pop3(
         OSError: The address cannot be had.
         ValueError: The domain is none, or implicit TLS has no context.
     """
-    bounds = limits or Limits()
-    if capabilities is None:
-        needs_tls = logins is None or not logins.allow_insecure
-        capabilities = (*pop3.usual(), pop3.capabilities.User(needs_tls=needs_tls))
-        if tls is not None:
-            capabilities = (*capabilities, pop3.capabilities.Stls())
-    offered = tuple(capabilities)
-
-    def connection(own: str) -> pop3.Connection:
-        return pop3.Connection(
-            SERVER,
-            domain=own,
-            timestamp=timestamp(own) if apop else "",
-            limits=bounds,
-            capabilities=offered,
-            tolerances=tolerances,
-            tls=implicit_tls,
-            trace=trace,
-        )
-
-    def session(sock: socket.socket, address: object) -> Flow[object]:
-        own = domain or smtp.own_domain(socket.gethostname(), own_address(sock))
-        conn = connection(own)
-        return pop3.serve(conn, application, *end_of(address), logins=checked)
-
-    checked = _checked(logins, tls, implicit_tls=implicit_tls)
-    connection(domain or "localhost")  # what is wrong with it is said here and now
-    return Server(
-        [sock] if sock is not None else listen(host, port),
-        session,
-        sessions=sessions,
-        report=report,
-        tls=tls,
-        certificate=certificate,
-    )
-
-
-def _checked(
-    logins: Logins | None, tls: ssl.SSLContext | None, *, implicit_tls: bool
-) -> Logins | None:
-    """Return the logins with a source of nonces.
-
-    Raises:
-        ValueError: TLS is to begin at once, and there is no context.
-    """
-    if implicit_tls and tls is None:
-        raise ValueError("implicit TLS needs a context")
-    return None if logins is None else replace(logins, nonce=nonce)
+    service = pop3_service(application, options)
+    listeners = [sock] if sock is not None else listen(host, port)
+    return Server(listeners, service, sessions=sessions, report=report)

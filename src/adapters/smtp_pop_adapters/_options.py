@@ -1,0 +1,277 @@
+"""What the adapters share that is no I/O: their options, and what is made of them."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Generic, TypedDict, TypeVar
+
+from smtp_pop_core import (
+    CLIENT,
+    SERVER,
+    Flow,
+    Limits,
+    Logins,
+    Security,
+    Tls,
+    pop3,
+    sasl,
+    smtp,
+)
+
+from ._tls import client_context, nonce, timestamp
+
+C = TypeVar("C", smtp.Connection, pop3.Connection)
+
+_SPACES: Final = smtp.Tolerances(space_after_colon=True)
+_UTF8_LOGIN: Final = pop3.Tolerances(utf8_login=True)
+
+
+class _ClientOptions(TypedDict, total=False):
+    tls: Tls | str | None
+    context: ssl.SSLContext | None
+    server_hostname: str | None
+    auth: sasl.Credentials | None
+    mechanism: str | Sequence[str] | None
+    allow_insecure_auth: bool
+    limits: Limits | None
+    trace: Callable[[str], None] | None
+
+
+class SmtpClientOptions(_ClientOptions, total=False):
+    """The options of `connect_smtp`."""
+
+    domain: str | None
+    extensions: Iterable[smtp.Extension] | None
+    lmtp: bool
+
+
+class Pop3ClientOptions(_ClientOptions, total=False):
+    """The options of `connect_pop3`."""
+
+    utf8: bool
+    capabilities: Iterable[pop3.Capability] | None
+    tolerances: pop3.Tolerances | None
+
+
+class _ServerOptions(TypedDict, total=False):
+    tls: ssl.SSLContext | None
+    implicit_tls: bool
+    certificate: bytes | None
+    logins: Logins | None
+    domain: str | None
+    limits: Limits | None
+    trace: Callable[[str], None] | None
+
+
+class SmtpServerOptions(_ServerOptions, total=False):
+    """The options of `serve_smtp`."""
+
+    extensions: Iterable[smtp.Extension] | None
+    tolerances: smtp.Tolerances
+    profile: smtp.Profile
+    lmtp: bool
+
+
+class Pop3ServerOptions(_ServerOptions, total=False):
+    """The options of `serve_pop3`."""
+
+    apop: bool
+    capabilities: Iterable[pop3.Capability] | None
+    tolerances: pop3.Tolerances
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Generic[C]):
+    """A client that has not begun.
+
+    Attributes:
+        connection: Its connection.
+        opening: The flow that begins: hello, TLS, login.
+        tls: How TLS is begun, or None.
+    """
+
+    connection: C
+    opening: Flow[object]
+    tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server does with those who connect.
+
+    Attributes:
+        session: Called with our own address and where a client comes from, address and
+            port; gives the flow that serves it.
+        tls: How TLS is begun, or None.
+        certificate: Our own certificate in DER, or None.
+    """
+
+    session: Callable[[str, tuple[str, int]], Flow[object]]
+    tls: ssl.SSLContext | None
+    certificate: bytes | None
+
+
+def smtp_client(
+    host: str, port: int, own_address: str, options: SmtpClientOptions
+) -> Start[smtp.Connection]:
+    """Make a client of SMTP.
+
+    Raises:
+        ValueError: An option is none.
+    """
+    security = _security(host, port, options)
+    conn = smtp.Connection(
+        CLIENT,
+        domain=options.get("domain") or _own_name(own_address),
+        limits=options.get("limits") or Limits(),
+        extensions=options.get("extensions"),
+        lmtp=options.get("lmtp", False),
+        tls=security.policy is Tls.IMPLICIT,
+        trace=options.get("trace"),
+    )
+
+    def opening() -> Flow[None]:
+        try:
+            yield from smtp.open(conn, security)
+        except smtp.Rejected:
+            yield from smtp.quit(conn)
+            raise
+
+    return Start(conn, opening(), _context(security, options))
+
+
+def pop3_client(
+    host: str, port: int, options: Pop3ClientOptions
+) -> Start[pop3.Connection]:
+    """Make a client of POP3.
+
+    Raises:
+        ValueError: An option is none.
+    """
+    security = _security(host, port, options)
+    conn = pop3.Connection(
+        CLIENT,
+        limits=options.get("limits") or Limits(),
+        capabilities=options.get("capabilities"),
+        tolerances=options.get("tolerances") or pop3.Tolerances(),
+        tls=security.policy is Tls.IMPLICIT,
+        trace=options.get("trace"),
+    )
+    opening = pop3.open(conn, security, utf8=options.get("utf8", False))
+    return Start(conn, opening, _context(security, options))
+
+
+def _security(host: str, port: int, options: _ClientOptions) -> Security:
+    hostname = options.get("server_hostname")
+    if hostname is None:  # a Unix socket has none
+        hostname = "" if "/" in host else host
+    return Security(
+        tls=options.get("tls"),
+        server_hostname=hostname,
+        port=port,
+        credentials=options.get("auth"),
+        mechanism=options.get("mechanism"),
+        allow_insecure=options.get("allow_insecure_auth", False),
+        nonce=nonce,
+    )
+
+
+def _context(security: Security, options: _ClientOptions) -> ssl.SSLContext | None:
+    if security.policy is Tls.NONE:
+        return None
+    return options.get("context") or client_context(security.policy)
+
+
+def smtp_service(
+    application: smtp.ApplicationFactory, options: SmtpServerOptions
+) -> Service:
+    """Make a server of SMTP.
+
+    Raises:
+        ValueError: The domain is none, or implicit TLS has no context.
+    """
+    limits = options.get("limits") or Limits()
+    tls, implicit = _check_tls(options)
+    logins = _logins(options)
+    extensions = options.get("extensions")
+    if extensions is None:
+        extensions = smtp.usual(size=limits.content)
+        if tls is not None:
+            extensions = (*extensions, smtp.extensions.StartTls())
+    offered = tuple(extensions)
+
+    def connection(domain: str) -> smtp.Connection:
+        return smtp.Connection(
+            SERVER,
+            domain=domain,
+            limits=limits,
+            extensions=offered,
+            tolerances=options.get("tolerances", _SPACES),
+            profile=options.get("profile", smtp.RELAY),
+            lmtp=options.get("lmtp", False),
+            tls=implicit,
+            trace=options.get("trace"),
+        )
+
+    def session(own_address: str, peer: tuple[str, int]) -> Flow[object]:
+        conn = connection(options.get("domain") or _own_name(own_address))
+        return smtp.serve(conn, application, *peer, logins=logins)
+
+    connection(options.get("domain") or "localhost")  # what is wrong is said now
+    return Service(session, tls, options.get("certificate"))
+
+
+def pop3_service(
+    application: pop3.ApplicationFactory, options: Pop3ServerOptions
+) -> Service:
+    """Make a server of POP3.
+
+    Raises:
+        ValueError: The domain is none, or implicit TLS has no context.
+    """
+    limits = options.get("limits") or Limits()
+    tls, implicit = _check_tls(options)
+    logins = _logins(options)
+    capabilities = options.get("capabilities")
+    if capabilities is None:
+        needs_tls = logins is None or not logins.allow_insecure
+        capabilities = (*pop3.usual(), pop3.capabilities.User(needs_tls=needs_tls))
+        if tls is not None:
+            capabilities = (*capabilities, pop3.capabilities.Stls())
+    offered = tuple(capabilities)
+
+    def connection(domain: str) -> pop3.Connection:
+        return pop3.Connection(
+            SERVER,
+            domain=domain,
+            timestamp=timestamp(domain) if options.get("apop") else "",
+            limits=limits,
+            capabilities=offered,
+            tolerances=options.get("tolerances", _UTF8_LOGIN),
+            tls=implicit,
+            trace=options.get("trace"),
+        )
+
+    def session(own_address: str, peer: tuple[str, int]) -> Flow[object]:
+        conn = connection(options.get("domain") or _own_name(own_address))
+        return pop3.serve(conn, application, *peer, logins=logins)
+
+    connection(options.get("domain") or "localhost")  # what is wrong is said now
+    return Service(session, tls, options.get("certificate"))
+
+
+def _own_name(own_address: str) -> str:
+    return smtp.own_domain(socket.gethostname(), own_address)
+
+
+def _check_tls(options: _ServerOptions) -> tuple[ssl.SSLContext | None, bool]:
+    tls, implicit = options.get("tls"), options.get("implicit_tls", False)
+    if implicit and tls is None:
+        raise ValueError("implicit TLS needs a context")
+    return tls, implicit
+
+
+def _logins(options: _ServerOptions) -> Logins | None:
+    logins = options.get("logins")
+    return None if logins is None else replace(logins, nonce=nonce)
