@@ -148,21 +148,30 @@ def requirements() -> list[dict[str, Any]]:
 
 
 def rfc_of(requirement: dict[str, Any]) -> str:
-    """Return the number of the RFC, which the id holds."""
+    """Return the number of the RFC, or the name of another document, from the id."""
     return str(requirement["id"]).split("-")[1]
 
 
 def standards_summary() -> str:
     """Return how many requirements of each RFC have which status."""
-    lines = [
-        f"| RFC | {' | '.join(STATUSES)} |",
-        f"| --- | {' | '.join('---' for _ in STATUSES)} |",
-    ]
-    for rfc, title in RFCS.items():
-        found = [each["status"] for each in requirements() if rfc_of(each) == rfc]
-        counts = " | ".join(str(found.count(status) or "") for status in STATUSES)
-        lines.append(f"| [{rfc}](#rfc-{rfc}) {title} | {counts} |")
-    return "\n".join(lines) + "\n"
+    parts = []
+    for protocol, rfcs in STANDARDS.items():
+        lines = [
+            f"| {protocol} | {' | '.join(STATUSES)} |",
+            f"| --- | {' | '.join('---' for _ in STATUSES)} |",
+        ]
+        for rfc, title in rfcs.items():
+            found = [each["status"] for each in requirements() if rfc_of(each) == rfc]
+            counts = " | ".join(str(found.count(status) or "") for status in STATUSES)
+            anchor = heading(rfc).lower().replace(" ", "-")
+            lines.append(f"| [{rfc}](#{anchor}) {title} | {counts} |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def heading(rfc: str) -> str:
+    """Return what stands above the table of an RFC or another document."""
+    return f"RFC {rfc}" if rfc.isdigit() else rfc
 
 
 def standards_tables() -> str:
@@ -170,7 +179,7 @@ def standards_tables() -> str:
     parts = []
     for rfc, title in RFCS.items():
         lines = [
-            f"### RFC {rfc}",
+            f"### {heading(rfc)}",
             "",
             f"{title[0].upper()}{title[1:]}.",
             "",
@@ -201,23 +210,55 @@ def _plain(text: str) -> str:
 
 STATUSES: Final = ("held", "deviation", "application", "untested", "not built")
 
-RFCS: Final = {
-    "5321": "Simple Mail Transfer Protocol",
-    "7504": "the reply codes 521 and 556",
-    "1870": "SIZE",
-    "1985": "ETRN",
-    "2033": "LMTP",
-    "2034": "ENHANCEDSTATUSCODES",
-    "2920": "PIPELINING",
-    "3030": "CHUNKING and BINARYMIME",
-    "3461": "DSN",
-    "3463": "enhanced status codes",
-    "5248": "the registry of enhanced status codes",
-    "6152": "8BITMIME",
-    "6409": "submission",
-    "6531": "SMTPUTF8",
-    "9422": "LIMITS",
+STANDARDS: Final = {
+    "SMTP and LMTP": {
+        "5321": "Simple Mail Transfer Protocol",
+        "7504": "the reply codes 521 and 556",
+        "1870": "SIZE",
+        "1985": "ETRN",
+        "2033": "LMTP",
+        "2034": "ENHANCEDSTATUSCODES",
+        "2920": "PIPELINING",
+        "3030": "CHUNKING and BINARYMIME",
+        "3207": "STARTTLS",
+        "3461": "DSN",
+        "3463": "enhanced status codes",
+        "3848": "what a Received field calls the protocol",
+        "4954": "AUTH",
+        "5248": "the registry of enhanced status codes",
+        "6152": "8BITMIME",
+        "6409": "submission",
+        "6531": "SMTPUTF8",
+        "8314": "TLS from the first octet, for submission and for POP3",
+        "9422": "LIMITS",
+    },
+    "POP3": {
+        "1939": "Post Office Protocol, version 3",
+        "2449": "CAPA, and response codes",
+        "2595": "STLS",
+        "3206": "the response codes SYS and AUTH",
+        "5034": "AUTH",
+        "6856": "UTF8 and LANG",
+    },
+    "SASL": {
+        "4422": "the framework, and EXTERNAL",
+        "2195": "CRAM-MD5",
+        "2831": "DIGEST-MD5",
+        "4013": "SASLprep",
+        "4505": "ANONYMOUS",
+        "4616": "PLAIN",
+        "5802": "SCRAM",
+        "5929": "channel bindings",
+        "7628": "OAUTHBEARER",
+        "7677": "SCRAM-SHA-256",
+        "9266": "the channel binding tls-exporter",
+        "LOGIN": "a draft that has expired, draft-murchison-sasl-login-00",
+        "XOAUTH2": "a mechanism of Google",
+        "PROFILE": "what RFC 4422, 4954 and 5034 have in common",
+    },
 }
+
+RFCS: Final = {rfc: title for rfcs in STANDARDS.values() for rfc, title in rfcs.items()}
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "SMTP diagram": lambda: diagram(SMTP),

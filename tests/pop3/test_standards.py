@@ -2,12 +2,10 @@
 
 import pytest
 
-from driving import Expect, Say, Step, play
-from fetching import LOGIN, OK, ask, capable, client, security
-from smtp_pop_core import pop3, sasl
+from driving import play
+from fetching import GREETING, LOGIN, capable, client, security
+from smtp_pop_core import pop3
 from smtp_pop_core.pop3 import State
-
-TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"
 
 
 @pytest.mark.parametrize("name", ["", "IMPLEMENTATION Shlemazle-Plotz-v302"])
@@ -16,23 +14,17 @@ def test_it_does_not_matter_what_a_server_is_called(name: str) -> None:
     offered = capable("USER", *filter(None, [name]))
     conn = client()
     insecure = security(allow_insecure=True)
-    play(pop3.open(conn, insecure), Say(b"+OK hi\r\n"), *offered, *LOGIN, *offered)
+    play(pop3.open(conn, insecure), GREETING, *offered, *LOGIN, *offered)
     assert conn.state is State.TRANSACTION
 
 
-def test_the_name_and_the_password_of_apop_are_prepared() -> None:
-    """RFC 6856 section 2.2.  It is the digest of RFC 1939 section 7."""
-    conn = client()
-    digest = b"c4c9334bac560ecc979e58001b3e22fb"
-    steps: list[Step] = [
-        Say(f"+OK POP3 server ready {TIMESTAMP}\r\n".encode()),
-        *capable("UTF8 USER"),
-        *ask("UTF8", "+OK"),
-        Expect(b"APOP mrose " + digest + b"\r\n"),
-        OK,
-        *capable(),
-    ]
-    credentials = sasl.Password("m\u00adrose", "tan\u00adstaaf")
-    insists = security(credentials=credentials, mechanism="APOP")
-    play(pop3.open(conn, insists), *steps)
-    assert conn.authenticated
+@pytest.mark.parametrize("unique_id", ["!", "~" * 70])
+def test_a_store_names_its_messages(unique_id: str) -> None:
+    """RFC 1939 section 7."""
+    assert pop3.Message(1, unique_id).unique_id == unique_id
+
+
+@pytest.mark.parametrize("unique_id", ["", "x" * 71, "a b", "\x7f", "\xe9", "a\r\n"])
+def test_a_store_can_give_no_other_names(unique_id: str) -> None:
+    with pytest.raises(ValueError, match="not a unique id"):
+        pop3.Message(1, unique_id)
