@@ -213,8 +213,8 @@ def test_a_server_without_tls_gets_no_password(place: Place) -> None:
 
 def test_a_certificate_is_checked_unless_the_user_says_so(place: Place) -> None:
     deliver(place, MESSAGE)
-    where = ("--host", "127.0.0.1", "--port", place.pop3, "--user", "alice")
-    where = (*where, "--maildir", str(place.got))
+    where = [*("--host", "127.0.0.1", "--port", place.pop3, "--user", "alice")]
+    where += ["--maildir", str(place.got)]
     result = run("fetch", *where)
     assert result.exit_code == 1
     assert "certificate verify failed" in result.stderr
@@ -224,8 +224,8 @@ def test_a_certificate_is_checked_unless_the_user_says_so(place: Place) -> None:
 def test_the_password_can_come_from_a_file(place: Place, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("wonderland\r\nignored\n")
-    where = ("--host", "127.0.0.1", "--port", place.pop3, "--ca", place.ca)
-    where = (*where, "--user", "alice", "--maildir", str(place.got))
+    where = [*("--host", "127.0.0.1", "--port", place.pop3, "--ca", place.ca)]
+    where += ["--user", "alice", "--maildir", str(place.got)]
     result = run("fetch", *where, "--password-file", str(file), password=None)
     assert (result.exit_code, result.stderr) == (0, "")
 
