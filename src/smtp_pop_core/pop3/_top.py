@@ -33,7 +33,11 @@ class Head:
         Raises:
             ParseError: There is a bare CR.
         """
-        data = self._line_ends.feed(block) if block else self._line_ends.end()
+        if block:
+            data = self._line_ends.feed(block)
+        else:
+            data = self._line_ends.end()
+            self.ended = True
         passed = b""
         if self._in_header:
             seen = self._before + data
