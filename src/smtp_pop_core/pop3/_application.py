@@ -73,7 +73,8 @@ class Maildrop:
         """Give the content of a message, block by block.
 
         Lines end with LF or CRLF; what is sent has CRLF.  A bare CR cannot be sent and
-        breaks the session off.
+        breaks the session off.  What is returned is closed in the end, if it has a
+        `close` or `aclose`, as generators and files have.
         """
         return ()
 

@@ -5,7 +5,7 @@ removed but at QUIT after a login; every other end leaves the maildrop as it was
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from .. import sasl
 from .._errors import (
@@ -66,7 +66,6 @@ from ._responses import (
     Totals,
     UniqueIds,
 )
-from ._state import State
 from ._top import Head
 
 _FAILED: Final = Response(ERR, "Local error in processing", ResponseCode.SYS_TEMP)
@@ -115,6 +114,7 @@ def serve(
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
         if conn.tls:  # nothing can be said without a handshake
+            conn.close()
             yield Report(error)
             return Ending.REFUSED
         return (yield from say_unavailable(conn, error, conn.send(_FAILED)))
@@ -145,6 +145,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._failed_logins = 0
         self._user = ""  # what USER has said
         self._maildrop: Maildrop | AsyncMaildrop | None = None
+        self._release: Callable[[], object] | None = None  # gives the maildrop back
+        self._content: Any = None  # what a message is read from
         self._messages: tuple[Message, ...] = ()
         self._deleted: set[int] = set()
         self._octets = 0  # of those that are not marked as deleted
@@ -164,13 +166,14 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         except TimeoutError:  # nothing is said: RFC 1939 section 3
             return Ending.TIMEOUT
         except _HandshakeFailed:
-            return Ending.LOST
+            return self._ending
 
     def release(self) -> Flow[None]:
         """Close the maildrop, if there is one."""
-        maildrop, self._maildrop = self._maildrop, None
-        if maildrop is not None:
-            yield from self.ask(maildrop.close)
+        yield from self._let_go()
+        release, self._release = self._release, None
+        if release is not None:
+            yield from self.ask(release)
 
     def _commands(self) -> Flow[Ending]:
         conn = self._conn
@@ -267,25 +270,30 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _unique_ids(self, numbers: list[int]) -> UniqueIds:
         return UniqueIds({each: self._messages[each - 1].unique_id for each in numbers})
 
-    def _say(self, response: Response) -> Flow[None]:
-        """Gather a response; what cannot be sent is a mistake of the application."""
+    def _say(self, response: Response) -> Flow[bool]:
+        """Gather a response; what cannot be sent is a mistake of the application.
+
+        Returns:
+            Whether it could be sent.
+        """
         try:
             self._out += self._conn.send(response)
         except LocalProtocolError as error:
             yield Report(error)
             self._out += self._conn.send(_FAILED)
+            return False
+        return True
 
     def _start_tls(self, command: Stls) -> Flow[None]:
         yield from self._say(self._conn.default_response(command))
-        if self._conn.state is State.TLS:
-            yield from self.flush()
-            self._user = ""
-            try:
-                self._conn.begin_tls()
-            except RemoteProtocolError:  # octets that would be read inside TLS
-                return
-            yield from self._shake_hands()
-            self._offer_mechanisms()
+        yield from self.flush()
+        self._user = ""
+        try:
+            self._conn.begin_tls()
+        except RemoteProtocolError:  # octets that would be read inside TLS
+            return
+        yield from self._shake_hands()
+        self._offer_mechanisms()
 
     def _shake_hands(self) -> Flow[None]:
         yield Deadline(self._conn.limits.timeouts.greeting)
@@ -293,7 +301,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             self._peer._security = yield Handshake()
         except TimeoutError:
             raise
+        except Stopping as error:
+            self._ending = Ending.STOPPING
+            raise _HandshakeFailed from error
+        except OSError as error:  # by the client, as ssl.SSLError
+            raise _HandshakeFailed from error
         except Exception as error:
+            yield Report(error)
             raise _HandshakeFailed from error
 
     def _offer_mechanisms(self) -> None:
@@ -328,23 +342,33 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         yield from self._refuse(response)
 
     def _exchange(self, command: Pass | Apop | Auth) -> Flow[Exchange]:
+        if isinstance(command, Auth):
+            return (yield from self._begin(command))
+        if isinstance(command, Apop):
+            return sasl.check_apop(self._conn.timestamp, command.name, command.digest)
+        return sasl.check_password(self._user, command.password)
+
+    def _begin(self, command: Auth) -> Flow[sasl.Server]:
+        """Begin the server's side of a mechanism.
+
+        Raises:
+            Unanswered: It cannot begin, which has been reported.
+        """
         conn, logins, security = self._conn, self._logins, self._peer.security
-        match command:
-            case Pass(password=password):
-                return sasl.check_password(self._user, password)
-            case Apop(name=name, digest=digest):
-                return sasl.check_apop(conn.timestamp, name, digest)
-            case Auth(mechanism=name, initial=initial):
-                offered = () if logins is None else conn.mechanisms
-                if logins is None or name not in offered:
-                    raise _NoMechanism
-                nonce: str = yield Ask(logins.nonce)
-                context = logins.context(nonce, conn.domain, offered, security)
-                return logins.begin(name, context, initial)
+        if logins is None or command.mechanism not in conn.mechanisms:
+            raise _NoMechanism
+        try:
+            nonce: str = yield Ask(logins.nonce)
+            context = logins.context(nonce, conn.domain, conn.mechanisms, security)
+            return logins.begin(command.mechanism, context, command.initial)
+        except Exception as error:
+            yield Report(error)
+            raise Unanswered from error
 
     def challenge(self, data: bytes) -> Flow[bytes]:
         """Send a challenge, and return the response to it."""
-        yield from self._say(Response(MORE, data=Challenge(data)))
+        if not (yield from self._say(Response(MORE, data=Challenge(data)))):
+            raise _GaveUp
         event = yield from self._next()
         if isinstance(event, AuthResponse):
             if event.data is None:
@@ -365,54 +389,65 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 self._stopping = True
         yield from self._say(response)
         if self._failed_logins >= self._conn.limits.failed_logins:
-            self._ending = Ending.REFUSED
             self._conn.close()
+        if self._conn.closed:
+            self._ending = Ending.REFUSED
 
     def _open(self, identity: str) -> Flow[None]:
         """Open the maildrop, and take the login as done."""
         try:
             maildrop = yield Ask(self._application.open, (identity,))
-        except MaildropInUse:
-            yield from self._say(_IN_USE)
-            return
+            self._release = maildrop.close
+            messages = _checked(maildrop.messages)
         except Exception as error:
-            yield Report(error)
-            yield from self._say(_FAILED)
+            yield from self.release()
+            if isinstance(error, MaildropInUse):
+                yield from self._say(_IN_USE)
+            else:
+                yield Report(error)
+                yield from self._say(_FAILED)
             return
         self._maildrop = maildrop
-        try:
-            self._messages = _checked(maildrop.messages)
-        except Exception as error:
-            yield Report(error)
-            yield from self.release()
-            yield from self._say(_FAILED)
-            return
-        self._octets = sum(each.size for each in self._messages)
+        self._messages = messages
+        self._octets = sum(each.size for each in messages)
         self._peer._identity = identity
-        count = len(self._messages)
-        yield from self._say(Response(OK, f"{count} messages, {self._octets} octets"))
+        text = f"{len(messages)} messages, {self._octets} octets"
+        yield from self._say(Response(OK, text))
 
     def _send_message(self, number: int, head: Head | None) -> Flow[None]:
-        """Send a message, or its beginning; if it breaks off, the session ends."""
-        conn, maildrop = self._conn, self._maildrop
+        """Send a message, or its beginning."""
+        maildrop = self._maildrop
         if maildrop is None or not self._has(number):
             yield from self._say(NO_SUCH_MESSAGE)
             return
-        message = self._messages[number - 1]
-        if message.utf8 and not conn.utf8:
+        if self._messages[number - 1].utf8 and not self._conn.utf8:
             yield from self._say(_NEEDS_UTF8)
             return
+        yield from self._transmit(maildrop, number, head)
+        yield from self._let_go()
+
+    def _let_go(self) -> Flow[None]:
+        """Close what a message was read from, a generator or a file for one."""
+        content, self._content = self._content, None
+        close = getattr(content, "aclose", None) or getattr(content, "close", None)
+        if close is not None:
+            yield from self.ask(close)
+
+    def _transmit(
+        self, maildrop: Maildrop | AsyncMaildrop, number: int, head: Head | None
+    ) -> Flow[None]:
+        """Send a message; if it breaks off, the session ends."""
+        conn, message = self._conn, self._messages[number - 1]
         try:
-            source = Source((yield Ask(maildrop.read, (number,))), conn.limits.block)
+            self._content = yield Ask(maildrop.read, (number,))
+            source = Source(self._content, conn.limits.block)
             block = yield from _following(source, head)
-        except ParseError as error:
-            yield from self._refuse_message(error, _UNSENDABLE)
-            return
+            if _has_bare_cr(block):
+                raise ParseError("content has a bare CR")
         except Exception as error:
-            yield from self._refuse_message(error, _FAILED)
-            return
-        if _has_bare_cr(block):
-            yield from self._refuse_message(ValueError("a bare CR"), _UNSENDABLE)
+            yield from self._report(error, message)
+            response = _UNSENDABLE if isinstance(error, ParseError) else _FAILED
+            yield from self._say(response)
             return
         yield from self._say(Response(OK, f"{message.size} octets"))
         while block:
@@ -420,16 +455,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 self._out += conn.send(MessageData(block, lf_ends_lines=True))
                 block = yield from _following(source, head)
             except Exception as error:
-                yield Report(error)
-                conn.close()  # content that breaks off is never ended
+                yield from self._break_off(error, message)
                 return
             if len(self._out) >= conn.limits.block:
                 yield from self.flush()
         yield from self._end_message(message, whole=head is None)
-
-    def _refuse_message(self, error: Exception, response: Response) -> Flow[None]:
-        yield Report(error)
-        yield from self._say(response)
 
     def _end_message(self, message: Message, *, whole: bool) -> Flow[None]:
         """End the content; a size that was not as promised is the store's mistake."""
@@ -437,22 +467,30 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         try:
             self._out += conn.send(EndOfMessage())
         except LocalProtocolError as error:  # the last octet was a CR
-            yield Report(error)
-            conn.close()
+            yield from self._break_off(error, message)
             return
         if whole and conn.content_octets != message.size:
-            yield Report(
-                ValueError(
-                    f"message {message.unique_id} has {conn.content_octets} octets, "
-                    f"not {message.size}"
-                )
-            )
+            text = f"{conn.content_octets} octets were sent, not {message.size}"
+            yield from self._report(ValueError(text), message)
+
+    def _break_off(self, error: Exception, message: Message) -> Flow[None]:
+        """End the session in the middle of a message, whose end is never said."""
+        yield from self._report(error, message)
+        self._ending = Ending.REFUSED
+        self._conn.close()
+
+    def _report(self, error: Exception, message: Message) -> Flow[None]:
+        """Tell the operator what went wrong with which message."""
+        error.add_note(f"message {message.unique_id} of {self._peer.identity}")
+        yield Report(error)
 
     def _quit(self) -> Flow[None]:
         """Remove what is marked, give the maildrop back, and say goodbye."""
         response = self._conn.default_response(Quit())
         if self._maildrop is not None:
             deleted = frozenset(self._deleted)
+            if deleted:  # nothing is removed as long as the client takes no answers
+                yield from self.flush()
             try:
                 kept = yield Ask(self._maildrop.commit, (deleted,))
                 left = len(deleted.intersection(kept))
@@ -484,12 +522,14 @@ def _checked(messages: Iterable[object]) -> tuple[Message, ...]:
 
     Raises:
         TypeError: One of them is none.
+        ValueError: They are too large together to be written.
     """
     found = []
     for each in messages:
         if not isinstance(each, Message):
             raise TypeError(f"not a message of a maildrop: {each!r}")
         found.append(each)
+    Totals(len(found), sum(each.size for each in found))
     return tuple(found)
 
 
@@ -501,14 +541,10 @@ def _following(source: Source, head: Head | None) -> Flow[bytes]:
     """
     if head is None:
         return (yield from source.piece())
-    while not head.ended:
-        block = yield from source.piece()
-        passed = head.feed(block)
-        if passed:
-            return passed
-        if not block:
-            break
-    return b""
+    passed = b""
+    while not (passed or head.ended):
+        passed = head.feed((yield from source.piece()))
+    return passed
 
 
 def _has_bare_cr(block: bytes) -> bool:
