@@ -1,6 +1,7 @@
 import pytest
 
 from smtp_pop_core.pop3._grammar import (
+    are_unique_ids,
     find_timestamp,
     is_language,
     is_timestamp,
@@ -32,6 +33,34 @@ def test_spaces_and_controls_are_in_no_unique_id(text: str) -> None:
 def test_other_unique_ids_are_there_by_option(text: str) -> None:
     assert not is_unique_id(text)
     assert is_unique_id(text, any_id=True)
+
+
+ID_LISTS = [
+    # unique ids, whether all are good, and whether any words are
+    ([], True, True),
+    (["a"], True, True),
+    (["a", "a", "~" * 70], True, True),
+    (["a", "é"], False, True),
+    (["x" * 71, "b"], False, True),
+    (["a", ""], False, False),
+    (["", "a"], False, False),
+    (["a\nb", "c"], False, False),
+    (["a", "b c"], False, False),
+]
+
+
+@pytest.mark.parametrize(("texts", "strict", "lenient"), ID_LISTS)
+def test_unique_ids_are_looked_at_together_as_one_by_one(
+    texts: list[str], strict: bool, lenient: bool
+) -> None:
+    assert are_unique_ids(texts) is all(map(is_unique_id, texts)) is strict
+    each = [is_unique_id(text, any_id=True) for text in texts]
+    assert are_unique_ids(texts, any_id=True) is all(each) is lenient
+
+
+def test_only_texts_are_looked_at_together() -> None:
+    with pytest.raises(TypeError):
+        are_unique_ids(["a", b"b"])  # type: ignore[list-item]  # that is the point
 
 
 TIMESTAMPS = [

@@ -120,6 +120,12 @@ def test_a_challenge_brings_nothing_else(data: pop3.Data | None) -> None:
         Response(MORE, data=data)
 
 
+@pytest.mark.parametrize(("text", "code"), [("a", None), ("", "X")])
+def test_a_challenge_has_neither_text_nor_code(text: str, code: str | None) -> None:
+    with pytest.raises(ValueError, match="neither text nor code"):
+        Response(MORE, text, code, pop3.Challenge(b""))
+
+
 # What a response brings
 
 
@@ -161,8 +167,10 @@ def test_a_number_is_an_int(make: Callable[[Any], object], number: object) -> No
 
 @pytest.mark.parametrize("unique_id", ["", "a b", "a\r\n2 b", "a\t", "\x7f", "\0"])
 def test_a_unique_id_is_one_word(unique_id: str) -> None:
-    with pytest.raises(ValueError, match="not a unique id"):
-        pop3.UniqueIds({1: unique_id})
+    for ids in ({1: unique_id}, {1: "a", 2: unique_id, 3: "b"}):
+        with pytest.raises(ValueError, match="not a unique id") as caught:
+            pop3.UniqueIds(ids)
+        assert repr(unique_id) in str(caught.value)
 
 
 def test_two_messages_may_have_one_unique_id() -> None:

@@ -6,7 +6,7 @@ understood as a whole, because a look at each line costs ten times as much.
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from .._abnf import upper
 from .._base64 import decode_base64, encode_base64
@@ -263,6 +263,10 @@ def _languages(text: str) -> Languages:
     )
 
 
+_Written: TypeAlias = (
+    Totals | Sizes | UniqueIds | CapabilityLines | Languages | Mechanisms
+)
+
 # What +OK to a command has to bring; to all others, nothing.
 _BRINGS: Final[Mapping[type[Command], type[Data]]] = {
     Stat: Totals,
@@ -344,7 +348,7 @@ def _write_listing(lines: list[str]) -> bytes:
     return stuffer.feed(text) + stuffer.end()
 
 
-def _data_lines(data: Data) -> list[str]:
+def _data_lines(data: _Written) -> list[str]:
     """What is written for it, a line each."""
     match data:
         case Totals(messages=messages, octets=octets):
@@ -362,7 +366,5 @@ def _data_lines(data: Data) -> list[str]:
                 f"{each.tag} {each.description}" if each.description else each.tag
                 for each in items
             ]
-        case Mechanisms(names=names):
-            return list(names)
-        case Challenge():
-            raise AssertionError("a challenge is no listing")
+        case _:
+            return list(data.names)

@@ -106,9 +106,10 @@ class UniqueIds:
 
     def __post_init__(self) -> None:
         check_numbers("number", self.by_number, least=1)
-        if not are_unique_ids(self.by_number.values(), any_id=True):
-            for unique_id in self.by_number.values():
-                check_unique_id(unique_id)
+        ids = self.by_number.values()
+        if not are_unique_ids(ids, any_id=True):
+            bad = [each for each in ids if not is_unique_id(each, any_id=True)]
+            raise ValueError(f"not a unique id: {bad[0]!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,12 +312,6 @@ def check_numbers(name: str, values: Collection[int], *, least: int = 0) -> None
         raise TypeError(f"each {name} must be int")
     if values and not least <= min(values) <= max(values) <= LARGEST:
         raise ValueError(f"each {name} must be {least} to 10**20 - 1")
-
-
-def check_unique_id(unique_id: str) -> None:
-    """Refuse what no tolerance takes for a unique id."""
-    if not is_unique_id(unique_id, any_id=True):
-        raise ValueError(f"not a unique id: {unique_id!r}")
 
 
 def check_text(text: str) -> None:
