@@ -236,6 +236,7 @@ def test_it_is_not_believed_either(steps: list[Step], reason: str, answer: Say) 
     login = proved(*steps, Expect(b"*\r\n"), answer, Close())
     assert reason in str(login.fails())
     assert login.conn.state is State.CLOSED
+    assert "C: QUIT" not in login.lines
 
 
 @pytest.mark.parametrize("steps", [says_scram(SCRAM)[:1], UP_TO_PROOF])
@@ -248,6 +249,7 @@ def test_a_yes_before_the_proof_is_a_no(steps: list[Step], answer: Say) -> None:
     assert failure.reply.code < 300
     assert not failure.temporary
     assert login.conn.state is State.CLOSED
+    assert "C: QUIT" not in login.lines
 
 
 @pytest.mark.parametrize(
@@ -309,6 +311,11 @@ SHOWING: Final[list[Login]] = [
     Login(TIM, "AUTH PLAIN", Expect(PLAIN), SAYS_NO, *BYE),
     Login(TIM, "AUTH PLAIN", Expect(PLAIN), EMPTY, *CANCELLED, *BYE),
     Login(TIM, "AUTH PLAIN", Expect(PLAIN), challenged("sEcReT"), Close()),
+    Login(
+        TIM,
+        "AUTH PLAIN",
+        *[Expect(PLAIN), EMPTY, Expect(b"*\r\n"), challenged("sEcReT"), Close()],
+    ),
     Login(TIM, "AUTH LOGIN", *LOGIN_DONE, SAYS_NO, *BYE),
     Login(TIM, "AUTH LOGIN", *LOGIN_DONE, challenged("sEcReT"), Close()),
     Login(TIM, "AUTH LOGIN", *LOGIN_DONE, Say(b"334-c0VjUmVU\r\n"), Close()),
