@@ -17,6 +17,7 @@ from pop3_serving import (
     Served,
     Talk,
     answering,
+    awaiting,
     connection,
     logins,
     told,
@@ -168,7 +169,7 @@ def test_apop_is_as_in_rfc_1939() -> None:
     assert told == [sasl.FindPassword("mrose"), "mrose"]
 
 
-def test_apop_takes_the_name_that_user_gave_for_nothing() -> None:
+def test_apop_does_not_need_the_name_of_user() -> None:
     talk = Talk(Asked, conn=apop_conn())
     assert talk.hear(b"USER nobody\r\n" + APOP) == NAMED + OPENED
     assert told[-1] == "mrose"
@@ -310,7 +311,8 @@ class Sleepless(Peer):
 
 
 def test_a_server_that_stops_does_not_sleep_to_the_end() -> None:
-    peer = Sleepless(LOGIN[0], Say(WRONG), Expect(NAMED + DENIED))
+    """What has come already is answered."""
+    peer = Sleepless(LOGIN[0], Say(WRONG + b"CAPA\r\n"), Expect(NAMED + DENIED + CAPA))
     served = Served(Plain, peer=peer)
     assert served.ending is Ending.STOPPING
     assert told == [Ending.STOPPING]
@@ -319,7 +321,7 @@ def test_a_server_that_stops_does_not_sleep_to_the_end() -> None:
 # The maildrop.
 
 
-@pytest.mark.parametrize("make", [answering])
+@pytest.mark.parametrize("make", [answering, awaiting])
 def test_a_maildrop_in_use_is_said_so_and_the_session_goes_on(make: Any) -> None:
     """RFC 2449 section 8.1.2: the credentials were good."""
     served = Served(

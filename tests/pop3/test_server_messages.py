@@ -24,7 +24,7 @@ from pop3_serving import (
     opening,
     told,
 )
-from smtp_pop_core import Limits, pop3
+from smtp_pop_core import Ask, Content, Flow, Limits, pop3
 from smtp_pop_core.pop3 import Ending
 
 UNMARKED: Final = b"+OK No message is marked as deleted\r\n"
@@ -213,6 +213,17 @@ def test_the_size_is_that_of_what_is_sent(
         assert talk.driver.reports == []
 
 
+def flowing() -> Callable[[], Flow[bytes]]:
+    """Give content that another connection brings, for one that stands in between."""
+    blocks = iter([b"a", b"b\n"])
+
+    def piece() -> Flow[bytes]:
+        block: bytes = yield Ask(next, (blocks, b""))
+        return block
+
+    return piece
+
+
 async def one_by_one() -> AsyncIterator[bytes]:
     for octet in b"ab\n":
         yield bytes((octet,))
@@ -230,6 +241,8 @@ async def one_by_one() -> AsyncIterator[bytes]:
         lambda: BytesIO(b"ab\n"),
         lambda: (b"ab\n" for _ in range(1)),
         one_by_one,
+        flowing,
+        lambda: Content(flowing()),
     ],
 )
 def test_content_may_come_in_many_ways(read: Callable[[], Any]) -> None:

@@ -384,15 +384,6 @@ def test_a_client_that_stops_taking_a_message_ends_the_session() -> None:
 # Stopping.
 
 
-def test_what_is_there_is_answered_before_a_session_is_stopped() -> None:
-    served = Served(
-        Plain,
-        *[*LOGIN, *DELE, Stop(), Say(b"NOOP\r\nNOOP\r\n")],
-    )
-    assert served.ending is Ending.STOPPING
-    assert served.peer.writes[-1] == MARKED
-
-
 @pytest.mark.parametrize(
     "said", [b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n", b"AUTH CRAM-MD5\r\n"]
 )
@@ -405,10 +396,11 @@ def test_a_session_is_stopped_in_an_exchange(said: bytes) -> None:
     assert told == [Ending.STOPPING]
 
 
-def test_quit_that_has_come_is_heeded_before_a_session_is_stopped() -> None:
+def test_nothing_is_read_after_the_stop() -> None:
+    """QUIT comes too late: nothing is removed."""
     talk = Talk(Plain)
     talk.log_in()
-    assert talk.hear(Stopping(), b"DELE 1\r\nQUIT\r\n") == b""
+    assert talk.hear(b"DELE 1\r\n", Stopping(), b"QUIT\r\n") == MARKED
     assert told == ["joe", "closed", Ending.STOPPING]
 
 
