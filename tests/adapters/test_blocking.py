@@ -22,7 +22,9 @@ from smtp_pop_adapters.blocking import (
     Server,
     SmtpClient,
     Stream,
+    connect_pop3,
     connect_smtp,
+    serve_pop3,
     serve_smtp,
 )
 from smtp_pop_core import (
@@ -796,6 +798,24 @@ def test_a_name_of_ours_that_is_none_is_found_at_once() -> None:
         connect_smtp(sock=ours, domain="a b")
     with pytest.raises(ValueError, match="not a domain"):
         serve_smtp(Store(), "127.0.0.1", domain="a b")
+
+
+@pytest.mark.parametrize("connect", [connect_smtp, connect_pop3])
+def test_an_option_of_a_client_that_is_misspelled_is_found(
+    connect: Callable[..., object],
+) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(TypeError, match="there is no option 'auht'"):
+        connect(sock=ours, auht=None)
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("serve", [serve_smtp, serve_pop3])
+def test_an_option_of_a_server_that_is_misspelled_is_found(
+    serve: Callable[..., object],
+) -> None:
+    with pytest.raises(TypeError, match="there is no option 'tsl'"):
+        serve(Store(), "127.0.0.1", tsl=None)
 
 
 # What goes wrong in a server

@@ -2,9 +2,9 @@
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Generic, TypedDict, TypeVar
+from typing import Final, Generic, TypedDict, TypeVar, get_type_hints
 
 from smtp_pop_core import (
     CLIENT,
@@ -119,7 +119,9 @@ def smtp_client(
 
     Raises:
         ValueError: An option is none.
+        TypeError: There is no option of that name.
     """
+    _check_names(options, SmtpClientOptions)
     security = _security(host, port, options)
     conn = smtp.Connection(
         CLIENT,
@@ -148,7 +150,9 @@ def pop3_client(
 
     Raises:
         ValueError: An option is none.
+        TypeError: There is no option of that name.
     """
+    _check_names(options, Pop3ClientOptions)
     security = _security(host, port, options)
     conn = pop3.Connection(
         CLIENT,
@@ -190,7 +194,9 @@ def smtp_service(
 
     Raises:
         ValueError: The domain is none, or implicit TLS has no context.
+        TypeError: There is no option of that name.
     """
+    _check_names(options, SmtpServerOptions)
     limits = options.get("limits") or Limits()
     tls, implicit = _check_tls(options)
     logins = _logins(options)
@@ -229,7 +235,9 @@ def pop3_service(
 
     Raises:
         ValueError: The domain is none, or implicit TLS has no context.
+        TypeError: There is no option of that name.
     """
+    _check_names(options, Pop3ServerOptions)
     limits = options.get("limits") or Limits()
     tls, implicit = _check_tls(options)
     logins = _logins(options)
@@ -259,6 +267,18 @@ def pop3_service(
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now
     return Service(session, tls, options.get("certificate"))
+
+
+def _check_names(options: Mapping[str, object], known: type) -> None:
+    """Refuse a name that is misspelled: it may have been for more security.
+
+    Raises:
+        TypeError: There is no option of that name.
+    """
+    names = get_type_hints(known)
+    for name in options:
+        if name not in names:
+            raise TypeError(f"there is no option {name!r}")
 
 
 def _own_name(own_address: str) -> str:
