@@ -264,6 +264,16 @@ def test_no_response_is_said_to_a_challenge_that_is_malformed() -> None:
     assert login.fails().reply.code == 501
 
 
+def test_a_yes_to_a_response_that_was_never_said_is_not_believed() -> None:
+    login = Login(
+        bearer_of(516),
+        "AUTH XOAUTH2",
+        *[Expect(b"AUTH XOAUTH2\r\n"), Say(b"334 ???\r\n"), Expect(b"*\r\n"), OK],
+    )
+    assert str(login.fails().reason) == "a challenge is not base64"
+    assert login.conn.state is State.CLOSED
+
+
 def test_who_says_yes_before_anything_was_said_is_not_believed() -> None:
     login = Login(
         bearer_of(516), "AUTH XOAUTH2", Expect(b"AUTH XOAUTH2\r\n"), OK, Close()

@@ -180,7 +180,7 @@ def _authenticate(
         command = AuthResponse(None)
         reply = yield from exchange(conn, command)
     if reply.code < 400:
-        if unsaid is not None:
+        if unsaid is not None and reason is None:
             reason = sasl.ExchangeError("the server said yes before it was asked")
         if reason is None and prover.complete:
             return
