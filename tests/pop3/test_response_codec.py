@@ -28,7 +28,7 @@ def read(
     """Read one response that is there as a whole."""
     buffer = LineBuffer()
     buffer.feed(wire)
-    reader = ResponseReader(LIMITS.listing, any_unique_id=any_unique_id)
+    reader = ResponseReader(LIMITS, any_unique_id=any_unique_id)
     line = buffer.take_line(20_000)
     assert line is not None
     response = reader.add_status(line, command, codes=codes)
@@ -82,7 +82,7 @@ def test_any_text_is_kept(
 )
 def test_what_has_no_status_is_no_line_of_a_response(line: bytes) -> None:
     """RFC 1939 section 3: in upper case, and a space or the end behind it."""
-    reader = ResponseReader(LIMITS.listing, any_unique_id=False)
+    reader = ResponseReader(LIMITS, any_unique_id=False)
     with pytest.raises(ParseError, match="not a line of a response"):
         reader.add_status(line, pop3.Noop(), codes=True)
 
@@ -445,7 +445,7 @@ def test_a_challenge_is_written_and_read_back(data: bytes) -> None:
     st.binary(max_size=30),
 )
 def test_what_is_read_is_written_and_read_back(status: bytes, rest: bytes) -> None:
-    reader = ResponseReader(LIMITS.listing, any_unique_id=False)
+    reader = ResponseReader(LIMITS, any_unique_id=False)
     with suppress(ParseError):  # and nothing else
         response = reader.add_status(status + rest, pop3.Noop(), codes=True)
         assert response is not None
@@ -663,6 +663,14 @@ def test_a_listing_is_as_long_as_the_limit(less: int, fits: bool) -> None:
         events, broken = outcome_of(client, cut)
         assert (len(events), broken) == (fits, not fits)
         assert (client.state is State.CLOSED) is not fits
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 1_000])
+def test_a_listing_is_taken_in_blocks(block: int) -> None:
+    client = asking(pop3.List(), pop3.Noop(), limits=Limits(block=block))
+    events = feed(client, b"+OK\r\n1 5\r\n2 6\r\n.\r\n+OK next\r\n")
+    sizes = pop3.Sizes({1: 5, 2: 6})
+    assert events == [Response(OK, data=sizes), Response(OK, "next")]
 
 
 def test_the_limit_is_one_of_each_listing() -> None:

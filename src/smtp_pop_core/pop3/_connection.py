@@ -129,9 +129,7 @@ class Connection(Endpoint[Event]):
         )
         self._codec = Codec(self._known.values(), limits)
         self._codec.utf8 = role is SERVER and tolerances.utf8_login
-        self._reader = ResponseReader(
-            limits.listing, any_unique_id=tolerances.any_unique_id
-        )
+        self._reader = ResponseReader(limits, any_unique_id=tolerances.any_unique_id)
         bears_lf = tolerances.lf_line_ends and role is not SERVER
         self._line_ends = LfToCrlf() if bears_lf else None
         self._unstuffer = Unstuffer()
@@ -318,8 +316,6 @@ class Connection(Endpoint[Event]):
                 self._trace.response(line)
             response = self._reader.add_status(line, asked, codes=self._has_codes)
         if response is None:
-            if not len(self._buffer):
-                return None
             response = self._reader.add_listing(self._buffer)
             if response is None:
                 return None

@@ -69,7 +69,7 @@ class ResponseReader:
     """Puts the status line and the lines behind it together.
 
     Args:
-        most: Octets of a listing that are accepted.
+        limits: They bound a listing, and how much of it is taken in one go.
         any_unique_id: Whether every word serves as a unique id.
 
     Attributes:
@@ -79,15 +79,15 @@ class ResponseReader:
     __slots__ = (
         "_any_unique_id",
         "_blocks",
-        "_most",
+        "_limits",
         "_size",
         "_status",
         "_unstuffer",
         "listing",
     )
 
-    def __init__(self, most: int, *, any_unique_id: bool) -> None:
-        self._most: Final = most
+    def __init__(self, limits: Limits, *, any_unique_id: bool) -> None:
+        self._limits: Final = limits
         self._any_unique_id: Final = any_unique_id
         self._status: Response | None = None
         self._unstuffer = Unstuffer()
@@ -169,16 +169,18 @@ class ResponseReader:
         Raises:
             ParseError: It is too long, or a line is malformed.
         """
-        data = buffer.peek()
-        block = self._unstuffer.feed(data)
-        buffer.drop(len(data) - len(self._unstuffer.rest))
-        self._size += len(block)
-        if self._size > self._most:
-            raise ParseError(f"the listing is longer than {self._most} octets")
-        self._blocks.append(block)
-        if not self._unstuffer.ended:
+        unstuffer, most = self._unstuffer, self._limits.listing
+        while len(buffer) and not unstuffer.ended:
+            data = buffer.peek(self._limits.block)
+            block = unstuffer.feed(data)
+            buffer.drop(len(data) - len(unstuffer.rest))
+            self._size += len(block)
+            if self._size > most:
+                raise ParseError(f"the listing is longer than {most} octets")
+            self._blocks.append(block)
+        if not unstuffer.ended:
             return None
-        if self._unstuffer.bare:
+        if unstuffer.bare:
             raise ParseError("a bare CR or LF in a listing")
         status, self._status = self._status, None
         if status is None:
