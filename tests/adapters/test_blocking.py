@@ -7,7 +7,6 @@ import os
 import queue
 import resource
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,16 @@ from typing import Any, TypeVar
 
 import pytest
 
+from loopback import Background, Raw, read_all, reset, scripted
 from smtp_pop_adapters._options import Service
-from smtp_pop_adapters._sockets import Stop, _listen, end_of, listen, own_address
+from smtp_pop_adapters._sockets import (
+    Stop,
+    _listen,
+    _listen_on_all,
+    end_of,
+    listen,
+    own_address,
+)
 from smtp_pop_adapters.blocking import (
     Driver,
     Server,
@@ -56,7 +63,7 @@ LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 MESSAGE = b"Subject: hello\r\n\r\nOne line.\r\n"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def every_socket_is_closed() -> Iterator[None]:
     """A socket that was left open is a ResourceWarning, which is an error."""
     yield
@@ -79,38 +86,6 @@ def tcp_pair() -> Iterator[tuple[Stream, socket.socket]]:
         ours, _ = listener.accept()
     with contextlib.closing(Stream(ours)) as stream, theirs:
         yield stream, theirs
-
-
-class Background(threading.Thread):
-    """Calls a function at the same time; `result` waits for what it returns."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self._function = function
-        self._answer: queue.Queue[Any] = queue.Queue()
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._answer.put(self._function())
-        except Exception as error:
-            self._answer.put(error)
-
-    def result(self) -> Any:
-        answer = self._answer.get(timeout=30)
-        self.join(30)
-        return answer
-
-
-def read_all(sock: socket.socket) -> bytes:
-    with contextlib.closing(sock), sock.makefile("rb") as file:
-        return file.read()
-
-
-def reset(sock: socket.socket) -> None:
-    """Close so that the peer gets a reset."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 # Reading and writing
@@ -189,6 +164,16 @@ def test_with_heed_nothing_is_sent_once_the_peer_has_closed(
 ) -> None:
     stream, peer = pair
     peer.close()
+    assert stream.transmit(b"more content", heed=True) is True
+    assert stream.transmit(b"even more of it", heed=True) is True
+    assert stream.receive() == b""
+
+
+def test_with_heed_nothing_is_sent_once_the_peer_has_reset(
+    tcp_pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = tcp_pair
+    reset(peer)
     assert stream.transmit(b"more content", heed=True) is True
     assert stream.receive() == b""
 
@@ -319,6 +304,29 @@ def test_stop_interrupts_accept(stop: Stop) -> None:
         assert isinstance(interrupted.result(), Stopping)
 
 
+class Aborted(socket.socket):
+    """A connection is closed before it is accepted, where the system says so."""
+
+    aborted = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.aborted += 1
+        if self.aborted == 1:
+            raise ConnectionAbortedError
+        return super().accept()
+
+
+def test_a_connection_that_was_closed_at_once_is_passed_over() -> None:
+    listener = Aborted()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    with contextlib.closing(Stream(listener)) as stream:
+        with socket.create_connection(listener.getsockname()) as client:
+            sock, address = stream.accept()
+            assert address == client.getsockname()
+        sock.close()
+
+
 # The last words
 
 
@@ -420,6 +428,12 @@ def test_if_one_address_cannot_be_had_none_is_listened_on() -> None:
         with pytest.raises(OSError, match="in use"):
             _listen(ends, port)
         socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_if_no_port_is_free_on_all_addresses_that_is_said() -> None:
+    ends = [(socket.AF_INET, (host, 0)) for host in ("127.0.0.1", "0.0.0.0")]
+    with pytest.raises(OSError, match="in use"):
+        _listen_on_all(ends, 0)
 
 
 # The driver
@@ -592,36 +606,14 @@ def client_of(server: Server, **options: Any) -> SmtpClient:
     return connect_smtp(*server.addresses[0], **options)
 
 
-class Raw:
-    """A client that says what it likes."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.sock = socket.create_connection(address, 30)
-        self._file = self.sock.makefile("rb")
-
-    def say(self, line: str) -> str:
-        """Say a line, and return the last line of the reply."""
-        self.sock.sendall(line.encode() + b"\r\n")
-        return self.hear()
-
-    def hear(self) -> str:
-        while line := self._file.readline():
-            if line[3:4] != b"-":
-                return line.decode().rstrip("\r\n")
-        return ""
-
-    def begin(self) -> None:
-        """Begin a transaction, up to DATA."""
-        assert self.hear().startswith("220 ")
-        replies = [
-            self.say(line)[:3]
-            for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA")
-        ]
-        assert replies == ["250", "250", "250", "354"]
-
-    def close(self) -> None:
-        self._file.close()
-        self.sock.close()
+def begin(client: Raw) -> None:
+    """Begin a transaction, up to DATA."""
+    assert client.hear().startswith("220 ")
+    replies = [
+        client.say(line)[:3]
+        for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA")
+    ]
+    assert replies == ["250", "250", "250", "354"]
 
 
 @pytest.fixture
@@ -630,7 +622,8 @@ def raw() -> Iterator[Callable[[Server], Raw]]:
     with contextlib.ExitStack() as stack:
 
         def connect(server: Server) -> Raw:
-            return stack.enter_context(contextlib.closing(Raw(server.addresses[0])))
+            sock = socket.create_connection(server.addresses[0])
+            return stack.enter_context(contextlib.closing(Raw(sock)))
 
         yield connect
 
@@ -730,26 +723,6 @@ def test_a_client_traces_the_dialogue() -> None:
 
 
 # Servers that do not want us
-
-
-@contextlib.contextmanager
-def scripted(*replies: bytes) -> Iterator[tuple[tuple[str, int], Background]]:
-    """A server that says each reply when it has heard a line, and then closes."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def session() -> list[bytes]:
-        sock, _ = listener.accept()
-        sock.settimeout(30)
-        with sock, sock.makefile("rwb") as file:
-            heard = []
-            for reply in replies:
-                file.write(reply)
-                file.flush()
-                heard.append(file.readline())
-            return heard
-
-    with listener:
-        yield listener.getsockname(), Background(session)
 
 
 REFUSALS = [
@@ -933,9 +906,14 @@ def test_sessions_beyond_the_bound_wait_for_their_turn(
 def test_the_bound_holds_for_all_addresses_together() -> None:
     with serve_smtp(Store(), "", sessions=1) as server, contextlib.ExitStack() as stack:
         port = server.addresses[0][1]
-        first = stack.enter_context(contextlib.closing(Raw(("127.0.0.1", port))))
+
+        def connect(host: str) -> Raw:
+            sock = socket.create_connection((host, port))
+            return stack.enter_context(contextlib.closing(Raw(sock)))
+
+        first = connect("127.0.0.1")
         assert first.hear().startswith("220 ")
-        second = stack.enter_context(contextlib.closing(Raw(("::1", port))))
+        second = connect("::1")
         second.sock.setblocking(False)
         with pytest.raises(BlockingIOError):
             second.sock.recv(1)
@@ -966,7 +944,7 @@ def test_a_running_transaction_may_end(raw: Callable[[Server], Raw]) -> None:
     store = Store()
     server = serve_smtp(store, "127.0.0.1")
     idle, running = raw(server), raw(server)
-    running.begin()
+    begin(running)
     running.sock.sendall(MESSAGE[:10])
     assert idle.hear().startswith("220 ")
     stopping = Background(server.stop)
@@ -988,7 +966,7 @@ def test_a_transaction_that_does_not_end_is_cut_off(
     store = Store()
     server = serve_smtp(store, "127.0.0.1")
     client = raw(server)
-    client.begin()
+    begin(client)
     server.stop(timeout=SOON)
     assert client.hear() == ""
     assert store.ending() is smtp.Ending.LOST

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 from smtp_pop_core import (
     Ask,
@@ -92,6 +92,8 @@ class Driver:
                 self._report(error)
             case On(stream, inner):
                 return self._carry_out(inner, stream)
+            case _:
+                assert_never(request)
         return None
 
     def _handed_over(self, argument: object) -> object:

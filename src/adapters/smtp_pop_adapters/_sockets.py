@@ -347,7 +347,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE
     )
-    ends = list(dict.fromkeys((family, end) for family, _, _, _, end in found))
+    return _listen_on_all(
+        list(dict.fromkeys((family, end) for family, _, _, _, end in found)), port
+    )
+
+
+def _listen_on_all(ends: Iterable[_End], port: int) -> list[socket.socket]:
+    """Listen on the same port of each; where any will do, several are tried."""
     attempts = 1 if port else _ATTEMPTS
     while True:
         attempts -= 1
