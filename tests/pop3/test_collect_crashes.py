@@ -186,6 +186,7 @@ class World:
 
     Attributes:
         mails: What is on the server.
+        padding: Octets that make messages longer.
         pipelining: Whether the server offers it.
         stubborn: How many of the messages that are to be removed are not.
         disk: What was stored, in its order.
@@ -199,6 +200,7 @@ class World:
     """
 
     mails: list[Mail] = field(default_factory=list)
+    padding: int = 0
     pipelining: bool = True
     stubborn: int = 0
     disk: list[bytes] = field(default_factory=list)
@@ -216,7 +218,8 @@ class World:
             if unique_id in {mail.unique_id for mail in self.mails}:
                 self.shared.add(unique_id)
             self.arrived += 1
-            self.mails.append(Mail(unique_id, b".%d\r\n" % self.arrived))
+            content = b".%d%b\r\n" % (self.arrived, b"x" * self.padding)
+            self.mails.append(Mail(unique_id, content))
 
     def remove(self, mails: Iterable[Mail]) -> None:
         """Remove messages by the will of the client."""
@@ -372,7 +375,7 @@ class Collecting(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(padding=90)
 
     @property
     def open_ids(self) -> list[str]:
@@ -421,7 +424,7 @@ class Collecting(RuleBasedStateMachine):
     @rule(
         delete=st.booleans(),
         pipelining=st.booleans(),
-        steps=st.integers(0, 60),
+        steps=st.integers(0, 50),
         error=st.sampled_from([Death, OSError]),
     )
     def crash(
@@ -430,7 +433,7 @@ class Collecting(RuleBasedStateMachine):
         self.world.pipelining = pipelining
         self.world.collect(delete=delete, steps=steps, error=error)
 
-    @rule(delete=st.booleans(), pipelining=st.booleans(), octets=st.integers(0, 250))
+    @rule(delete=st.booleans(), pipelining=st.booleans(), octets=st.integers(0, 400))
     def lose_the_connection(self, delete: bool, pipelining: bool, octets: int) -> None:
         self.world.pipelining = pipelining
         self.world.collect(delete=delete, octets=octets)
@@ -449,7 +452,7 @@ SITUATIONS: Final = {
 def test_nothing_is_lost_whatever_happens() -> None:
     visited.clear()
     # What is drawn also depends on which modules were imported before.
-    for examples in (60, 180):
+    for examples in (40, 120):
         if visited.keys() != SITUATIONS:
             live(examples)
     assert visited.keys() == SITUATIONS
