@@ -1,6 +1,7 @@
 """What the connections of both protocols share: octets in, events out, and the end."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
 from ._errors import (
@@ -23,11 +24,13 @@ class Endpoint(ABC, Generic[E]):
 
     Attributes:
         role: CLIENT or SERVER.
+        domain: Our own name.
         limits: Every bound.
     """
 
-    def __init__(self, role: Role, limits: Limits) -> None:
+    def __init__(self, role: Role, domain: str, limits: Limits) -> None:
         self.role: Final = role
+        self.domain: Final = domain
         self.limits: Final = limits
         self._buffer = LineBuffer()
         self._eof = False
@@ -43,6 +46,24 @@ class Endpoint(ABC, Generic[E]):
     @abstractmethod
     def handshake_due(self) -> bool:
         """Whether the state is TLS: `begin_tls` and a handshake come next."""
+
+    @property
+    @abstractmethod
+    def tls(self) -> bool:
+        """Whether TLS is active."""
+
+    @property
+    @abstractmethod
+    def mechanisms(self) -> tuple[str, ...]:
+        """The mechanisms that AUTH has now."""
+
+    @abstractmethod
+    def offer_mechanisms(self, names: Iterable[str]) -> None:
+        """Say which mechanisms a server offers from now on; none takes AUTH back."""
+
+    @abstractmethod
+    def begin_tls(self) -> None:
+        """Say that the TLS handshake begins, and forget what was said before it."""
 
     @property
     @abstractmethod

@@ -7,8 +7,7 @@ from typing import Protocol
 from .. import sasl
 from .._dots import Survey
 from .._errors import Error
-from .._flow import Negotiated
-from .._serving import Ending
+from .._serving import Ending, Visitor
 from ._capabilities import Capabilities
 from ._connection import Connection
 from ._grammar import is_unique_id
@@ -110,7 +109,7 @@ class AsyncMaildrop:
         """Give the lock back."""
 
 
-class Peer:
+class Peer(Visitor):
     """Who is at the other end.  Read-only, and kept up to date.
 
     Attributes:
@@ -119,29 +118,11 @@ class Peer:
         port: The port there, or 0.
     """
 
-    __slots__ = ("_conn", "_identity", "_security", "address", "port")
+    __slots__ = ("_conn",)
 
     def __init__(self, conn: Connection, address: str = "", port: int = 0) -> None:
+        super().__init__(conn, address, port)
         self._conn = conn
-        self._identity = ""
-        self._security: Negotiated | None = None
-        self.address = address
-        self.port = port
-
-    @property
-    def identity(self) -> str:
-        """Who has logged in, as the application named it; "" before."""
-        return self._identity
-
-    @property
-    def tls(self) -> bool:
-        """Whether TLS is active."""
-        return self._conn.tls
-
-    @property
-    def security(self) -> Negotiated | None:
-        """What the handshake has come to, or None: there was none."""
-        return self._security
 
     @property
     def utf8(self) -> bool:

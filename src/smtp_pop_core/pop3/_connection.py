@@ -111,8 +111,7 @@ class Connection(Endpoint[Event]):
             raise ValueError(f"not a time-stamp in angle brackets: {timestamp!r}")
         if capabilities is None:
             capabilities = usual() if role is SERVER else known()
-        super().__init__(role, limits)
-        self.domain: Final = domain
+        super().__init__(role, domain, limits)
         self.timestamp = timestamp if role is SERVER else ""
         self.capabilities = Capabilities({})
         self.last_response: Response | None = None

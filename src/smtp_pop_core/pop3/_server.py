@@ -11,13 +11,19 @@ from .. import sasl
 from .._errors import (
     LocalProtocolError,
     ParseError,
-    RemoteProtocolError,
-    Stopping,
 )
 from .._events import MessageData
-from .._flow import Ask, Deadline, Flow, Handshake, Report, Sleep
+from .._flow import Ask, Deadline, Flow, Report
 from .._security import Logins
-from .._serving import Ending, Exchange, Serving, Unanswered, say_unavailable
+from .._serving import (
+    Ending,
+    Exchange,
+    GaveUp,
+    HandshakeFailed,
+    Serving,
+    Unanswered,
+    say_unavailable,
+)
 from .._source import Source
 from ._application import (
     Application,
@@ -137,12 +143,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         peer: Peer,
         logins: Logins | None,
     ) -> None:
-        super().__init__(conn, application, (Application, AsyncApplication))
+        bases = (Application, AsyncApplication)
+        super().__init__(conn, application, bases, peer, logins)
         self._conn: Final = conn
         self._peer: Final = peer
-        self._logins: Final = logins
-        self._delay: Final = 3.0 if logins is None else logins.delay
-        self._failed_logins = 0
         self._user = ""  # what USER has said
         self._maildrop: Maildrop | AsyncMaildrop | None = None
         self._release: Callable[[], object] | None = None  # gives the maildrop back
@@ -150,7 +154,6 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._messages: tuple[Message, ...] = ()
         self._deleted: set[int] = set()
         self._octets = 0  # of those that are not marked as deleted
-        self._ending = Ending.LOST
 
     def failed(self) -> Response:
         """Return the response to what went wrong in the application."""
@@ -159,13 +162,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def run(self) -> Flow[Ending]:
         """Serve commands until the session ends."""
         try:
-            if self._conn.tls:
-                yield from self._shake_hands()
-            self._offer_mechanisms()
+            yield from self.begin()
             return (yield from self._commands())
         except TimeoutError:  # nothing is said: RFC 1939 section 3
             return Ending.TIMEOUT
-        except _HandshakeFailed:
+        except HandshakeFailed:
             return self._ending
 
     def release(self) -> Flow[None]:
@@ -288,34 +289,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         yield from self._say(self._conn.default_response(command))
         yield from self.flush()
         self._user = ""
-        try:
-            self._conn.begin_tls()
-        except RemoteProtocolError:  # octets that would be read inside TLS
-            return
-        yield from self._shake_hands()
-        self._offer_mechanisms()
-
-    def _shake_hands(self) -> Flow[None]:
-        yield Deadline(self._conn.limits.timeouts.greeting)
-        try:
-            self._peer._security = yield Handshake()
-        except TimeoutError:
-            raise
-        except Stopping as error:
-            self._ending = Ending.STOPPING
-            raise _HandshakeFailed from error
-        except OSError as error:  # by the client, as ssl.SSLError
-            raise _HandshakeFailed from error
-        except Exception as error:
-            yield Report(error)
-            raise _HandshakeFailed from error
-
-    def _offer_mechanisms(self) -> None:
-        if self._logins is not None:
-            offered = self._logins.offered(
-                tls=self._conn.tls, negotiated=self._peer.security
-            )
-            self._conn.offer_mechanisms(offered)
+        yield from self.start_tls()
 
     def _log_in(self, command: Pass | Apop | Auth) -> Flow[None]:
         """Find out who it is, and open the maildrop; a no takes its time."""
@@ -334,7 +308,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         except Unanswered:
             yield from self._say(_FAILED)
             return
-        except _GaveUp:
+        except GaveUp:
             return
         else:
             yield from self._open(success.identity)
@@ -343,32 +317,18 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _exchange(self, command: Pass | Apop | Auth) -> Flow[Exchange]:
         if isinstance(command, Auth):
-            return (yield from self._begin(command))
+            logins, name = self._logins, command.mechanism
+            if logins is None or name not in self._conn.mechanisms:
+                raise _NoMechanism
+            return (yield from self.begin_login(logins, name, command.initial))
         if isinstance(command, Apop):
             return sasl.check_apop(self._conn.timestamp, command.name, command.digest)
         return sasl.check_password(self._user, command.password)
 
-    def _begin(self, command: Auth) -> Flow[sasl.Server]:
-        """Begin the server's side of a mechanism.
-
-        Raises:
-            Unanswered: It cannot begin, which has been reported.
-        """
-        conn, logins, security = self._conn, self._logins, self._peer.security
-        if logins is None or command.mechanism not in conn.mechanisms:
-            raise _NoMechanism
-        try:
-            nonce: str = yield Ask(logins.nonce)
-            context = logins.context(nonce, conn.domain, conn.mechanisms, security)
-            return logins.begin(command.mechanism, context, command.initial)
-        except Exception as error:
-            yield Report(error)
-            raise Unanswered from error
-
     def challenge(self, data: bytes) -> Flow[bytes]:
         """Send a challenge, and return the response to it."""
         if not (yield from self._say(Response(MORE, data=Challenge(data)))):
-            raise _GaveUp
+            raise GaveUp
         event = yield from self._next()
         if isinstance(event, AuthResponse):
             if event.data is None:
@@ -376,19 +336,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             return event.data
         if isinstance(event, BadCommand):
             yield from self._refuse(event.response)
-        raise _GaveUp
+        raise GaveUp
 
     def _refuse(self, response: Response) -> Flow[None]:
         """Say no to a login, after a while; after too many the session ends."""
-        self._failed_logins += 1
-        if self._delay:
-            yield from self.flush()
-            try:
-                yield Sleep(self._delay)
-            except Stopping:
-                self._stopping = True
+        too_many = yield from self.take_time()
         yield from self._say(response)
-        if self._failed_logins >= self._conn.limits.failed_logins:
+        if too_many:
             self._conn.close()
         if self._conn.closed:
             self._ending = Ending.REFUSED
@@ -505,16 +459,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._ending = Ending.QUIT
 
 
-class _HandshakeFailed(Exception):
-    """TLS was not reached."""
-
-
 class _NoMechanism(Exception):
     """The mechanism is not offered."""
-
-
-class _GaveUp(Exception):
-    """An exchange has ended without its result."""
 
 
 def _checked(messages: Iterable[object]) -> tuple[Message, ...]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .. import sasl
-from .._flow import AsyncBlocks, Blocks, Negotiated
-from .._serving import Ending
+from .._flow import AsyncBlocks, Blocks
+from .._serving import Ending, Visitor
 from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
 from ._extensions import Extensions
@@ -38,7 +38,7 @@ class Envelope:
         return tuple(rcpt.recipient for rcpt in self.rcpts)
 
 
-class Peer:
+class Peer(Visitor):
     """Who is at the other end.  Read-only, and kept up to date.
 
     Attributes:
@@ -47,39 +47,17 @@ class Peer:
         port: The port there, or 0.
     """
 
-    __slots__ = ("_conn", "_helo", "_identity", "_security", "address", "port")
+    __slots__ = ("_conn", "_helo")
 
     def __init__(self, conn: Connection, address: str = "", port: int = 0) -> None:
+        super().__init__(conn, address, port)
         self._conn = conn
         self._helo = ""
-        self._identity = ""
-        self._security: Negotiated | None = None
-        self.address = address
-        self.port = port
 
     @property
     def helo(self) -> str:
         """The name that the client gave in EHLO or HELO; "" before."""
         return self._helo
-
-    @property
-    def identity(self) -> str:
-        """Who has logged in, as the application named it; "" before."""
-        return self._identity
-
-    @property
-    def security(self) -> Negotiated | None:
-        """What the handshake has come to, or None: there was none."""
-        return self._security
-
-    def _forget(self) -> None:
-        """Forget what was said before TLS."""
-        self._helo = self._identity = ""
-
-    @property
-    def tls(self) -> bool:
-        """Whether TLS is active."""
-        return self._conn.tls
 
     @property
     def extensions(self) -> Extensions:

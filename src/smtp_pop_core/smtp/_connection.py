@@ -116,9 +116,8 @@ class Connection(Endpoint[Event]):
             raise ValueError(f"not a domain or an address literal: {domain!r}")
         if extensions is None:
             extensions = usual(size=limits.content) if role is SERVER else known()
-        super().__init__(role, limits)
+        super().__init__(role, domain, limits)
         self.lmtp: Final = lmtp
-        self.domain: Final = domain
         self._tolerances = tolerances
         self._profile = profile
         self._known = {each.keyword: each for each in extensions}

@@ -12,13 +12,18 @@ from .._base64 import encode_base64
 from .._errors import (
     LocalProtocolError,
     MessageAborted,
-    RemoteProtocolError,
-    Stopping,
 )
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Handshake, Report, Sleep
+from .._flow import Ask, Content, Deadline, Flow, Report
 from .._security import Logins
-from .._serving import Ending, Serving, Unanswered, say_unavailable
+from .._serving import (
+    Ending,
+    GaveUp,
+    HandshakeFailed,
+    Serving,
+    Unanswered,
+    say_unavailable,
+)
 from ._application import (
     NO_STORE,
     Application,
@@ -145,18 +150,15 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         peer: Peer,
         logins: Logins | None,
     ) -> None:
-        super().__init__(conn, application, (Application, AsyncApplication))
+        bases = (Application, AsyncApplication)
+        super().__init__(conn, application, bases, peer, logins)
         self._conn: Final = conn
         self._peer: Final = peer
-        self._logins: Final = logins
-        self._failed_logins = 0
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
-        self._ending = Ending.LOST
-        self._in_handshake = False  # nothing can be said
 
     def failed(self) -> Reply:
         """Return the reply to what went wrong in the application."""
@@ -169,11 +171,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             TimeoutError: The peer was too slow, and does not take our replies.
         """
         try:
-            if self._conn.tls:
-                yield from self._shake_hands()
-            self._offer_mechanisms()
+            yield from self.begin()
             return (yield from self._commands())
-        except _HandshakeFailed:
+        except HandshakeFailed:
             return self._ending
         except TimeoutError:
             if not (self._deaf or self._in_handshake):
@@ -235,40 +235,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         ):  # RFC 2920 section 3.2
             yield from self.flush()
         if self._conn.handshake_due:
-            yield from self._start_tls()
-
-    def _start_tls(self) -> Flow[None]:
-        try:
-            self._conn.begin_tls()
-        except RemoteProtocolError:  # octets that would be read inside TLS
-            return
-        self._peer._forget()
-        yield from self._shake_hands()
-        self._offer_mechanisms()
-
-    def _shake_hands(self) -> Flow[None]:
-        self._in_handshake = True
-        yield Deadline(self._conn.limits.timeouts.greeting)
-        try:
-            self._peer._security = yield Handshake()
-        except TimeoutError:
-            raise
-        except Stopping as error:
-            self._ending = Ending.STOPPING
-            raise _HandshakeFailed from error
-        except OSError as error:  # by the client, as ssl.SSLError
-            raise _HandshakeFailed from error
-        except Exception as error:
-            yield Report(error)
-            raise _HandshakeFailed from error
-        self._in_handshake = False
-
-    def _offer_mechanisms(self) -> None:
-        if self._logins is not None:
-            offered = self._logins.offered(
-                tls=self._conn.tls, negotiated=self._peer.security
-            )
-            self._conn.offer_mechanisms(offered)
+            self._peer._helo = ""
+            yield from self.start_tls()
 
     def _log_in(self, command: Auth) -> Flow[None]:
         """Find out who it is; a no takes its time.  RFC 4954 section 4."""
@@ -279,7 +247,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         try:
             if not self.decides("authenticate"):
                 raise sasl.Denied
-            exchange = yield from self._begin(logins, command)
+            name, initial = command.mechanism, command.initial
+            exchange = yield from self.begin_login(logins, name, initial)
             success = yield from self.prove(exchange, self._application.authenticate)
         except sasl.Denied:
             yield from self._refuse(_DENIED)
@@ -287,33 +256,18 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield from self._refuse(_MALFORMED)
         except Unanswered:
             yield from self._say(_CANNOT_TELL)
-        except _GaveUp:
+        except GaveUp:
             pass
         else:
             self._peer._identity = success.identity
             yield from self._say(_WELCOME)
-
-    def _begin(self, logins: Logins, command: Auth) -> Flow[sasl.Server]:
-        """Begin the server's side of a mechanism.
-
-        Raises:
-            Unanswered: It cannot begin, which has been reported.
-        """
-        conn, security = self._conn, self._peer.security
-        try:
-            nonce: str = yield Ask(logins.nonce)
-            context = logins.context(nonce, conn.domain, conn.mechanisms, security)
-            return logins.begin(command.mechanism, context, command.initial)
-        except Exception as error:
-            yield Report(error)
-            raise Unanswered from error
 
     def challenge(self, data: bytes) -> Flow[bytes]:
         """Send a challenge, and return the response to it."""
         text = encode_base64(data).decode("ascii")
         reply = yield from self._say(Reply(334, (text,)))
         if reply.code != 334:
-            raise _GaveUp
+            raise GaveUp
         command = yield from self._next()
         if isinstance(command, AuthResponse):
             if command.data is None:
@@ -321,20 +275,12 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             return command.data
         if isinstance(command, BadCommand):
             yield from self._refuse(command.reply)
-        raise _GaveUp
+        raise GaveUp
 
     def _refuse(self, reply: Reply) -> Flow[None]:
         """Say no to a login, after a while; after too many the session ends."""
-        self._failed_logins += 1
-        if self._logins is not None and self._logins.delay:
-            yield from self.flush()
-            try:
-                yield Sleep(self._logins.delay)
-            except Stopping:
-                self._stopping = True
-        if self._failed_logins >= self._conn.limits.failed_logins:
-            reply = _TOO_MANY
-        yield from self._say(reply)
+        too_many = yield from self.take_time()
+        yield from self._say(_TOO_MANY if too_many else reply)
 
     def _decide(self, command: Command) -> Flow[Reply]:
         application = self._application
@@ -462,11 +408,3 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _over(self) -> bool:
         """Whether no more of the content will come."""
         return self._end is not None or self._broken is not None
-
-
-class _HandshakeFailed(Exception):
-    """TLS was not reached."""
-
-
-class _GaveUp(Exception):
-    """An exchange has ended without its result."""
