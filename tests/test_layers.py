@@ -98,8 +98,14 @@ def _door(name: str) -> str:
     return name.removesuffix("__init__.py") or "/"
 
 
-def imports(module: str, sources: Sources) -> Iterator[Import]:
-    """Give every import of a module: at its top, in functions, under TYPE_CHECKING."""
+def imports(module: str, sources: Sources, *, package: str = CORE) -> Iterator[Import]:
+    """Give every import of a module: at its top, in functions, under TYPE_CHECKING.
+
+    Args:
+        module: Its name.
+        sources: All modules of the core, and this one.
+        package: What its relative imports begin with.
+    """
     tree = ast.parse(sources[module])
     late = {
         id(node)
@@ -108,16 +114,16 @@ def imports(module: str, sources: Sources) -> Iterator[Import]:
         or (isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING")
         for node in ast.walk(outer)
     }
-    package = [CORE, *module.strip("/").split("/")]
+    folders = [package, *module.strip("/").split("/")]
     if not module.endswith("/"):
-        package.pop()
-    package = [part for part in package if part]
+        folders.pop()
+    folders = [part for part in folders if part]
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
                 full = [alias.name for alias in names]
             case ast.ImportFrom(name, names, level):
-                base = package[: len(package) - level + 1] if level else []
+                base = folders[: len(folders) - level + 1] if level else []
                 start = ".".join([*base, *([name] if name else [])])
                 full = [f"{start}.{alias.name}" for alias in names]
             case _:
@@ -229,7 +235,7 @@ def check_outside(sources: Sources) -> Iterator[str]:
 
 def check_adapter(name: str, source: str, core: Sources) -> Iterator[str]:
     """Complain about an adapter that does not use the doors of the core."""
-    for each in imports("", {**core, "": source}):
+    for each in imports("", {**core, "": source}, package="smtp_pop_adapters"):
         if each.in_core and each.target not in DOORS_OF_ADAPTERS:
             yield f"{name}:{each.line} imports {each.target}, which is no door"
 
@@ -364,6 +370,7 @@ def test_a_check_complains(check: str, module: str, source: str, part: str) -> N
         ("import time, socket\nfrom smtp_pop_core import smtp, CLIENT, sasl", []),
         ("from smtp_pop_core.smtp import Reply\nimport smtp_pop_core.testing", []),
         ("from . import maildir", []),
+        ("from ._security import context\nfrom .._tls import nonce", []),
         (
             "from smtp_pop_core._flow import Read",
             ["a.py:1 imports _flow, which is no door"],
