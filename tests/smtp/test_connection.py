@@ -14,6 +14,7 @@ from smtp_pop_core import (
     LocalProtocolError,
     MessageData,
     RemoteProtocolError,
+    Role,
     smtp,
 )
 from smtp_pop_core.smtp import Connection, Reply, State
@@ -633,3 +634,19 @@ def test_the_offer_that_was_sent_is_the_offer_that_holds() -> None:
     assert list(server.extensions) == ["SIZE"]
     _, replies = said_by_server(server, [b"STARTTLS\r\nMAIL FROM:<> SMTPUTF8\r\n"])
     assert codes(replies) == [502, 555]
+
+
+def test_a_greeting_that_was_not_asked_for_is_told_of_no_more() -> None:
+    conn = smtp.Connection(SERVER)
+    conn.send(Reply(220))
+    conn.receive_data(b"EHLO me.example\r\n")
+    assert conn.next_event() == smtp.Ehlo("me.example")
+    assert conn.next_event() is PAUSED
+
+
+@pytest.mark.parametrize("role", [CLIENT, SERVER])
+def test_what_cannot_be_sent_is_not_shown(role: Role) -> None:
+    conn = smtp.Connection(role)
+    with pytest.raises(LocalProtocolError) as error:
+        conn.send(b"AUTH PLAIN hunter2")  # type: ignore[arg-type]  # that is the point
+    assert "hunter2" not in str(error.value)

@@ -90,7 +90,8 @@ SECRETS = [
     (State.READY, b"AUTH  PLAIN " + SECRET, "C: AUTH (secret)"),
     (State.READY, b"AUTH PLAIN " + SECRET + b" x", "C: AUTH (secret)"),
     (State.READY, b"AUTH\tPLAIN " + SECRET, "C: AUTH\\t(secret)"),
-    (State.READY, b" AUTH PLAIN " + SECRET, "C:  AUTH(secret)"),
+    (State.READY, b" AUTH PLAIN " + SECRET, "C:  AUTH (secret)"),
+    (State.READY, b"AUTH" + SECRET, "C: AUTH(secret)"),
     (State.MAIL, b"AUTH PLAIN " + SECRET, "C: AUTH (secret)"),  # out of order
     (State.AUTH, SECRET, "C: (secret)"),
     (State.AUTH, SECRET + b"!", "C: (secret)"),

@@ -302,7 +302,8 @@ class Connection(Endpoint[Event]):
             LocalProtocolError: It is no command that a server gets.
         """
         if self.role is not SERVER or not isinstance(command, Command):
-            raise LocalProtocolError(f"no reply is due to {command!r}")
+            kind = type(command).__name__
+            raise LocalProtocolError(f"no reply is due to {kind}")
         if isinstance(command, (Ehlo, Lhlo)):
             return write_offers(self.domain, self._offers())
         return default_reply(command, self.domain, lmtp=self.lmtp)
@@ -371,7 +372,7 @@ class Connection(Endpoint[Event]):
     def _next_command(self) -> Event | Signal | None:
         session = self._session
         if session.unanswered:
-            if self._connect_told:
+            if self._connect_told or session.state is not State.CONNECTING:
                 return PAUSED
             self._connect_told = True
             return Connect()
@@ -493,7 +494,7 @@ class Connection(Endpoint[Event]):
 
     def _send_reply(self, reply: object) -> bytes:
         if not isinstance(reply, Reply):
-            raise OutOfOrder(f"a server sends replies, not {reply!r}")
+            raise OutOfOrder(f"a server sends replies, not {type(reply).__name__}")
         asked = self._session.asked
         if (
             isinstance(asked, (EndOfChunk, EndOfMessage))
@@ -525,7 +526,8 @@ class Connection(Endpoint[Event]):
         if not isinstance(command, Command) or isinstance(
             command, (Connect, BadCommand)
         ):
-            raise OutOfOrder(f"a client sends commands and content, not {command!r}")
+            kind = type(command).__name__
+            raise OutOfOrder(f"a client sends commands and content, not {kind}")
         session = self._session
         session.check(type(command))
         match command:

@@ -1,10 +1,15 @@
 """The transcript of an SMTP dialogue: which part of which line is a secret."""
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from .._transcript import Transcript
 from ._commands import Auth, AuthResponse, BadCommand, EndOfChunk, EndOfMessage
 from ._replies import Command
+
+# What a line begins with whose rest is a secret, well formed or not.
+_BEFORE_SECRET: Final = re.compile(rb"[ \t]*AUTH[ \t]?", re.IGNORECASE)
 
 
 class Trace(Transcript):
@@ -24,15 +29,15 @@ class Trace(Transcript):
         """Show a command."""
         if isinstance(command, (EndOfChunk, EndOfMessage)):
             return  # the count of the content stands for it
-        begins_like_auth = line.lstrip()[:4].upper() == b"AUTH"
+        before = _BEFORE_SECRET.match(line)
         visible = None
         match command:
             case Auth(mechanism=mechanism):
                 visible = len(f"AUTH {mechanism} ")
             case AuthResponse(data=bytes()):
                 visible = 0
-            case BadCommand() if begins_like_auth:
-                visible = 5
+            case BadCommand() if before is not None:
+                visible = before.end()
             case BadCommand() if self._secret_may_follow:
                 visible = 0
         self._secret_may_follow = visible is not None
