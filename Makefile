@@ -12,14 +12,16 @@ demo: .venv/.demo
 	$(BIN)/python -m smtp_pop_adapters demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -q -m "not interop"
+	$(BIN)/python -m pytest -q -n auto -m "not interop"
 
 check: .venv/.dev docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/coverage run -m pytest -q -m "not interop"
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n auto -m "not interop"
+	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --include="src/smtp_pop_core/*" --fail-under=100
 	$(BIN)/coverage report --include="src/adapters/*" --fail-under=90
 	.ci/newer-pythons
