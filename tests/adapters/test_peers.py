@@ -9,11 +9,14 @@ from email.message import EmailMessage
 from typing import Any, Final
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from certificates import AUTHORITY, client_context, server_context
+from maildrops import ALICE, LOGINS, USERS
 from smtp_pop_adapters.blocking import Server, connect_smtp, serve_smtp
-from smtp_pop_core import Blocks, smtp
+from smtp_pop_core import Blocks, sasl, smtp
 
+LOCAL: Final = server_context(AUTHORITY.issue_cert("127.0.0.1"))
 LINES: Final = b"".join(b"." * (length % 998) + b"\r\n" for length in range(20_000))
 UTF8: Final = "Subject: Grüße\r\n\r\nÄpfel: 日本語\r\n".encode()
 
@@ -152,6 +155,97 @@ def test_smtplib_can_use_every_command(sender: smtplib.SMTP) -> None:
     assert [code for code, _ in replies] == [250, 250, 250, 250, 252, 252]
     assert sender.help().startswith(b"2.0.0 EHLO")
     assert sender.quit()[0] == 221
+
+
+# smtplib logs in to our server
+
+
+class Secured(Store):
+    """Takes messages of those who have logged in."""
+
+    peer: smtp.Peer
+
+    def __call__(self, peer: smtp.Peer) -> "Secured":
+        self.peer = peer
+        return self
+
+    def authenticate(self, question: sasl.Question) -> object:
+        return USERS.answer(question)
+
+
+def submission(store: Secured, *, implicit_tls: bool = False) -> Server:
+    return serve_smtp(
+        store,
+        "127.0.0.1",
+        tls=LOCAL,
+        implicit_tls=implicit_tls,
+        logins=LOGINS,
+        profile=smtp.SUBMISSION,
+    )
+
+
+MECHANISMS: Final = [
+    ("PLAIN", "auth_plain"),
+    ("LOGIN", "auth_login"),
+    ("CRAM-MD5", "auth_cram_md5"),
+]
+
+
+@pytest.mark.parametrize(("mechanism", "method"), MECHANISMS)
+@pytest.mark.parametrize("initial", [False, True])
+def test_smtplib_logs_in_after_starttls(
+    mechanism: str, method: str, initial: bool
+) -> None:
+    store = Secured()
+    with (
+        submission(store) as server,
+        smtplib.SMTP(*server.addresses[0], local_hostname="me.example") as sender,
+    ):
+        assert sender.starttls(context=client_context())[0] == 220
+        sender.ehlo()
+        sender.user, sender.password = "alice", "secret"
+        authenticate = getattr(sender, method)
+        code, _ = sender.auth(mechanism, authenticate, initial_response_ok=initial)
+        assert code == 235
+        assert store.peer.identity == "alice"
+        assert sender.sendmail("a@b.example", ["c@d.example"], UTF8) == {}
+    assert [got for _, got in store.got] == [UTF8]
+
+
+def test_smtplib_logs_in_inside_tls() -> None:
+    store = Secured()
+    with (
+        submission(store, implicit_tls=True) as server,
+        smtplib.SMTP_SSL(*server.addresses[0], context=client_context()) as sender,
+    ):
+        assert sender.login("alice", "secret")[0] == 235
+        assert sender.sendmail("a@b.example", ["c@d.example"], LINES) == {}
+    assert [got for _, got in store.got] == [LINES]
+
+
+def test_smtplib_hears_that_a_password_is_wrong() -> None:
+    store = Secured()
+    with (
+        submission(store, implicit_tls=True) as server,
+        smtplib.SMTP_SSL(*server.addresses[0], context=client_context()) as sender,
+    ):
+        with pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
+            sender.login("alice", "wrong")
+        assert store.peer.identity == ""
+        assert sender.login("alice", "secret")[0] == 235
+
+
+def test_smtplib_cannot_log_in_before_tls() -> None:
+    with (
+        submission(Secured()) as server,
+        smtplib.SMTP(*server.addresses[0]) as sender,
+    ):
+        sender.ehlo()
+        sender.user, sender.password = "alice", "secret"
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            sender.auth("PLAIN", sender.auth_plain)
+        with pytest.raises(smtplib.SMTPSenderRefused, match="530"):
+            sender.sendmail("a@b.example", ["c@d.example"], UTF8)
 
 
 # Our client sends to aiosmtpd
@@ -332,3 +426,50 @@ def test_our_client_hears_that_content_of_unknown_size_is_too_large(
         result = client.send_mail("a@b.example", "c@d.example", iter([b"x\r\n"] * 999))
         assert result.reply is not None
         assert result.reply.code == 552
+
+
+def authenticator(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+) -> AuthResult:
+    known = (data.login, data.password) == (b"alice", b"secret")
+    return AuthResult(success=known, handled=False, auth_data=mechanism)
+
+
+STARTTLS: Final = {
+    "tls_context": LOCAL,
+    "require_starttls": True,
+    "auth_required": True,
+    "authenticator": authenticator,
+}
+
+
+@pytest.mark.parametrize("address", [STARTTLS], indirect=True)
+@pytest.mark.parametrize("mechanism", [None, "PLAIN", "LOGIN"])
+def test_our_client_logs_in_after_starttls(
+    address: tuple[str, int], keeper: Keeper, mechanism: str | None
+) -> None:
+    with connect_smtp(
+        *address, context=client_context(), auth=ALICE, mechanism=mechanism
+    ) as client:
+        client.send_mail("a@b.example", "c@d.example", UTF8).check()
+    assert keeper.got.get(timeout=30).content == UTF8
+
+
+@pytest.mark.parametrize("address", [STARTTLS], indirect=True)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_our_client_hears_that_a_password_is_wrong(
+    address: tuple[str, int], mechanism: str
+) -> None:
+    wrong = sasl.Password("alice", "wrong")
+    with pytest.raises(smtp.AuthenticationFailed, match="535"):
+        connect_smtp(
+            *address, context=client_context(), auth=wrong, mechanism=mechanism
+        )
+
+
+@pytest.mark.parametrize("address", [STARTTLS], indirect=True)
+def test_our_client_hears_that_it_has_to_begin_tls(address: tuple[str, int]) -> None:
+    with connect_smtp(*address) as client:
+        result = client.send_mail("a@b.example", "c@d.example", UTF8)
+        assert result.reply is not None
+        assert result.reply.code == 530
