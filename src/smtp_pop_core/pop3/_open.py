@@ -9,7 +9,8 @@ from typing import Final
 from .. import sasl
 from .._abnf import upper
 from .._errors import LocalProtocolError, PolicyError
-from .._flow import Ask, Deadline, Flow, Handshake, Negotiated
+from .._flow import Flow, Negotiated
+from .._proving import Login, shake_hands
 from .._security import Security, Tls
 from ._capabilities import Capabilities
 from ._capabilities import Utf8 as Utf8Offer
@@ -72,7 +73,7 @@ def open(
         raise LocalProtocolError("a connection has TLS from the start, or has not")
     negotiated = None
     if policy is Tls.IMPLICIT:
-        negotiated = yield from _shake_hands(conn, security)
+        negotiated = yield from shake_hands(conn, security)
     greeting = yield from receive(conn, conn.limits.timeouts.greeting)
     if greeting.cls is ERR:
         raise Rejected(Connect(), greeting)
@@ -117,18 +118,8 @@ def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
             raise PolicyError(f"TLS is required, and the server said {response}")
         return None
     conn.begin_tls()
-    negotiated = yield from _shake_hands(conn, security)
+    negotiated = yield from shake_hands(conn, security)
     yield from ask_capabilities(conn)
-    return negotiated
-
-
-def _shake_hands(conn: Connection, security: Security) -> Flow[Negotiated]:
-    try:
-        yield Deadline(conn.limits.timeouts.greeting)
-        negotiated: Negotiated = yield Handshake(security.server_hostname)
-    except BaseException:
-        conn.close()
-        raise
     return negotiated
 
 
@@ -157,10 +148,8 @@ def log_in(
         raise PolicyError("TLS is required, and there is none")
     name, mechanism = _choose(conn, security, credentials, negotiated)
     if mechanism is not None:
-        nonce: str = yield Ask(security.nonce)
-        context = security.context(nonce, "pop", conn.mechanisms, negotiated)
-        prover = mechanism.begin(credentials, context)
-        yield from _authenticate(conn, mechanism.name, prover)
+        login = _Login(conn, mechanism)
+        yield from login.carry_out(security, credentials, "pop", negotiated)
         return
     if not isinstance(credentials, sasl.Password):
         raise AssertionError(f"chosen for {credentials!r}")
@@ -268,54 +257,32 @@ def _check_plain(
         raise PolicyError("the server does not offer USER")
 
 
-def _authenticate(
-    conn: Connection, mechanism: str, prover: sasl.ClientExchange
-) -> Flow[None]:
-    """Carry out an exchange with AUTH.  RFC 5034 section 4.
+class _Login(Login[Command, Response]):
+    """One login with AUTH of POP3."""
 
-    Raises:
-        AuthenticationFailed: As in `log_in`.
-    """
-    unsaid = prover.initial
-    command: Command = Auth(mechanism, unsaid)
-    try:
-        response = yield from exchange(conn, command)
-        unsaid = None
-    except LocalProtocolError:  # the line would be too long: send it in two
-        command = Auth(mechanism)
-        response = yield from exchange(conn, command)
-    reason: Exception | None = None
-    while response.cls is MORE and reason is None:
-        try:
-            command = AuthResponse(_respond(prover, response, unsaid))
-            unsaid = None
-            response = yield from exchange(conn, command)
-        except (sasl.ExchangeError, LocalProtocolError) as error:
-            reason = error
-        except BaseException:
-            conn.close()
-            raise
-    if reason is not None:
-        command = AuthResponse(None)
-        response = yield from exchange(conn, command)
-    if response.cls is not ERR:
-        if unsaid is not None and reason is None:
-            reason = sasl.ExchangeError("the server said yes before it was asked")
-        if reason is None and prover.complete:
-            return
-        conn.close()
-    raise AuthenticationFailed(command, response, reason=reason or prover.error)
+    def __init__(self, conn: Connection, mechanism: sasl.Mechanism) -> None:
+        super().__init__(conn, mechanism)
+        self._conn: Final = conn
 
+    def auth(self, initial: bytes | None) -> Command:
+        return Auth(self._mechanism.name, initial)
 
-def _respond(
-    prover: sasl.ClientExchange, response: Response, unsaid: bytes | None
-) -> bytes:
-    """Return what is said to a challenge: the initial response if it is unsaid.
+    def response(self, data: bytes | None) -> Command:
+        return AuthResponse(data)
 
-    Raises:
-        ExchangeError: The challenge is malformed, or wrong.
-    """
-    challenge = response.data
-    if not isinstance(challenge, Challenge) or challenge.data is None:
-        raise sasl.ExchangeError("a challenge is not base64")
-    return prover.respond(challenge.data) if unsaid is None else unsaid
+    def exchange(self, command: Command) -> Flow[Response]:
+        return exchange(self._conn, command)
+
+    def goes_on(self, answer: Response) -> bool:
+        return answer.cls is MORE
+
+    def challenge(self, answer: Response) -> bytes | None:
+        return answer.data.data if isinstance(answer.data, Challenge) else None
+
+    def refused(self, answer: Response) -> bool:
+        return answer.cls is ERR
+
+    def failure(
+        self, command: Command, answer: Response, reason: Exception | None
+    ) -> AuthenticationFailed:
+        return AuthenticationFailed(command, answer, reason=reason)

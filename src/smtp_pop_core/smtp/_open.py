@@ -9,7 +9,8 @@ from typing import Final
 from .. import sasl
 from .._base64 import decode_base64
 from .._errors import LocalProtocolError, ParseError, PolicyError
-from .._flow import Ask, Deadline, Flow, Handshake, Negotiated
+from .._flow import Flow, Negotiated
+from .._proving import Login, shake_hands
 from .._security import Security, Tls
 from ._client import insist, quit
 from ._commands import Auth, AuthResponse, Connect, Ehlo, Helo, Lhlo, StartTls
@@ -58,7 +59,7 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Extensions
         raise LocalProtocolError("a connection has TLS from the start, or has not")
     negotiated = None
     if policy is Tls.IMPLICIT:
-        negotiated = yield from _shake_hands(conn, security)
+        negotiated = yield from shake_hands(conn, security)
     greeting = yield from receive(conn, conn.limits.timeouts.greeting)
     if greeting.code >= 400:
         yield from quit(conn)
@@ -100,18 +101,8 @@ def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
             raise Rejected(StartTls(), reply)
         return None
     conn.begin_tls()
-    negotiated = yield from _shake_hands(conn, security)
+    negotiated = yield from shake_hands(conn, security)
     yield from _say_hello(conn)
-    return negotiated
-
-
-def _shake_hands(conn: Connection, security: Security) -> Flow[Negotiated]:
-    try:
-        yield Deadline(conn.limits.timeouts.greeting)
-        negotiated: Negotiated = yield Handshake(security.server_hostname)
-    except BaseException:
-        conn.close()
-        raise
     return negotiated
 
 
@@ -143,59 +134,39 @@ def log_in(
         allow_insecure=security.allow_insecure,
         bindings={} if negotiated is None else negotiated.bindings,
     )
-    nonce: str = yield Ask(security.nonce)
-    context = security.context(nonce, "smtp", conn.mechanisms, negotiated)
-    prover = mechanism.begin(credentials, context)
-    yield from _authenticate(conn, mechanism.name, prover)
+    login = _Login(conn, mechanism)
+    yield from login.carry_out(security, credentials, "smtp", negotiated)
 
 
-def _authenticate(
-    conn: Connection, mechanism: str, prover: sasl.ClientExchange
-) -> Flow[None]:
-    """Carry out an exchange.
+class _Login(Login[Command, Reply]):
+    """One login with AUTH of SMTP."""
 
-    Raises:
-        AuthenticationFailed: As in `log_in`.
-    """
-    unsaid = prover.initial
-    command: Command = Auth(mechanism, unsaid)
-    try:
-        reply = yield from exchange(conn, command)
-        unsaid = None
-    except LocalProtocolError:  # the line would be too long: send it in two
-        command = Auth(mechanism)
-        reply = yield from exchange(conn, command)
-    reason: Exception | None = None
-    while reply.code // 100 == 3 and reason is None:
+    def __init__(self, conn: Connection, mechanism: sasl.Mechanism) -> None:
+        super().__init__(conn, mechanism)
+        self._conn: Final = conn
+
+    def auth(self, initial: bytes | None) -> Command:
+        return Auth(self._mechanism.name, initial)
+
+    def response(self, data: bytes | None) -> Command:
+        return AuthResponse(data)
+
+    def exchange(self, command: Command) -> Flow[Reply]:
+        return exchange(self._conn, command)
+
+    def goes_on(self, answer: Reply) -> bool:
+        return answer.code // 100 == 3
+
+    def challenge(self, answer: Reply) -> bytes | None:
         try:
-            command = AuthResponse(_respond(prover, reply, unsaid))
-            unsaid = None
-            reply = yield from exchange(conn, command)
-        except (sasl.ExchangeError, LocalProtocolError) as error:
-            reason = error
-        except BaseException:
-            conn.close()
-            raise
-    if reason is not None:
-        command = AuthResponse(None)
-        reply = yield from exchange(conn, command)
-    if reply.code < 400:
-        if unsaid is not None and reason is None:
-            reason = sasl.ExchangeError("the server said yes before it was asked")
-        if reason is None and prover.complete:
-            return
-        conn.close()
-    raise AuthenticationFailed(command, reply, reason=reason or prover.error)
+            return decode_base64(answer.text.encode())
+        except ParseError:
+            return None
 
+    def refused(self, answer: Reply) -> bool:
+        return answer.code >= 400
 
-def _respond(prover: sasl.ClientExchange, reply: Reply, unsaid: bytes | None) -> bytes:
-    """Return what is said to a challenge: the initial response if it is unsaid.
-
-    Raises:
-        ExchangeError: The challenge is malformed, or wrong.
-    """
-    try:
-        challenge = decode_base64(reply.text.encode())
-    except ParseError:
-        raise sasl.ExchangeError("a challenge is not base64") from None
-    return prover.respond(challenge) if unsaid is None else unsaid
+    def failure(
+        self, command: Command, answer: Reply, reason: Exception | None
+    ) -> AuthenticationFailed:
+        return AuthenticationFailed(command, answer, reason=reason)
