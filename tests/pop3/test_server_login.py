@@ -148,7 +148,7 @@ def test_without_tls_the_server_may_want_no_password() -> None:
     offered = [user if each.tag == "USER" else each for each in pop3.usual()]
     talk = Talk(Asked, conn=connection(capabilities=offered))
     assert talk.hear(b"CAPA\r\n") == CAPA.replace(b"USER\r\n", b"", 1)
-    assert talk.hear(b"USER mrose\r\n") == b"-ERR Command not implemented\r\n"
+    assert talk.hear(b"USER mrose\r\n") == b"-ERR TLS has to begin first\r\n"
     assert talk.hear(b"PASS tanstaaf\r\n") == NOT_NOW
     assert questions() == []
     inside = Talk(Asked, conn=connection(capabilities=offered, tls=True))

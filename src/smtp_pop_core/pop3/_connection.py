@@ -40,6 +40,7 @@ from ._commands import (
     Utf8,
 )
 from ._defaults import (
+    NEEDS_TLS,
     NOT_OFFERED,
     OUT_OF_ORDER,
     TOO_LONG,
@@ -396,8 +397,11 @@ class Connection(Endpoint[Event]):
                 command: Command = read_auth_response(line)
             else:
                 command = self._codec.read_command(line, session.check)
-        except NotOffered:
-            return self._take(BadCommand(line, NOT_OFFERED), line)
+        except NotOffered as error:
+            later = not self.tls and error.tag in self._known  # as USER that needs TLS
+            return self._take(
+                BadCommand(line, NEEDS_TLS if later else NOT_OFFERED), line
+            )
         except OutOfOrder:
             return self._take(BadCommand(line, OUT_OF_ORDER), line)
         except BadLine as error:

@@ -28,6 +28,7 @@ from ._responses import ERR, OK, Command, Response, ResponseCode
 
 TOO_LONG: Final = Response(ERR, "Line too long")
 OUT_OF_ORDER: Final = Response(ERR, "Not now")
+NEEDS_TLS: Final = Response(ERR, "TLS has to begin first")
 NOT_OFFERED: Final = Response(ERR, "Command not implemented")
 TOO_MANY_ERRORS: Final = Response(ERR, "Too many bad commands")
 NO_SUCH_MESSAGE: Final = Response(ERR, "No such message")

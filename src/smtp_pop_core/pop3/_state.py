@@ -164,7 +164,15 @@ _NEEDS: Final[Mapping[type[Command], str]] = {
 
 
 class NotOffered(OutOfOrder):
-    """A command of a capability that was not offered.  Stays inside the core."""
+    """A command of a capability that was not offered.  Stays inside the core.
+
+    Attributes:
+        tag: Of the capability.
+    """
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(f"{tag} was not offered")
+        self.tag = tag
 
 
 class Session:
@@ -258,7 +266,7 @@ class Session:
             raise OutOfOrder("STLS comes once, and before UTF8")  # RFC 6856 section 2.1
         keyword = self._needs.get(kind)
         if keyword is not None and keyword not in self.offered:
-            raise NotOffered(f"{keyword} was not offered")
+            raise NotOffered(keyword)
 
     def _check_pipelining(self) -> None:
         if "PIPELINING" not in self.offered:
