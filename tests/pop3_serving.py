@@ -129,6 +129,8 @@ class Asynchronous(pop3.AsyncApplication):
 
 KINDS: Final[list[pop3.ApplicationFactory]] = [Plain, Asynchronous]
 
+_talks: Final[list["Talk"]] = []
+
 
 def described(contents: Iterable[bytes]) -> list[pop3.Message]:
     return [
@@ -277,6 +279,7 @@ class Talk:
         self._said: deque[bytes | Exception] = deque()
         self._flow: Flow[Ending] = pop3.serve(self.conn, application, logins=logins)
         self._request: Request = next(self._flow)
+        _talks.append(self)
         self.greeting = self.hear()
 
     def hear(self, *said: bytes | Exception) -> bytes:
@@ -327,3 +330,9 @@ class Talk:
 
     def handshake(self, server_hostname: str | None) -> Negotiated:
         return self.negotiated
+
+
+def leave_all() -> None:
+    """Leave the sessions that tests have not led to their end."""
+    while _talks:
+        _talks.pop().close()
