@@ -201,6 +201,17 @@ def test_without_a_check_a_server_needs_no_name(ends: Ends) -> None:
     assert served.result().version == "TLSv1.3"
 
 
+def test_what_was_said_in_clear_is_not_read_inside_tls(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"250 AUTH PLAIN\r\n")
+    assert stream.transmit(b"STARTTLS\r\n", heed=True) is True
+    with pytest.raises(ssl.SSLError, match="spoken before the handshake"):
+        stream.handshake(client_context(), NAME)
+    assert stream.receive() == b"250 AUTH PLAIN\r\n"
+
+
 def client_hello() -> bytes:
     """What a client says first."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -135,11 +135,14 @@ class Stream:
             certificate: For a server, its own certificate in DER, or None.
 
         Raises:
-            ssl.SSLError: There is no agreement, or the certificate is not good.
+            ssl.SSLError: There is no agreement, the certificate is not good, or the
+                peer has spoken before.
             OSError: The peer is gone.
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
+        if self._early is not None:  # said in clear, and not to be read inside TLS
+            raise ssl.SSLError("the peer has spoken before the handshake")
         self.sock.getpeername()  # wrap_socket would lose the socket of a peer that left
         tls = context.wrap_socket(
             self.sock,
