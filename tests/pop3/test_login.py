@@ -4,16 +4,7 @@ from typing import Any
 
 import pytest
 
-from driving import (
-    NEGOTIATED,
-    Driver,
-    Expect,
-    Peer,
-    Say,
-    Shake,
-    Step,
-    play,
-)
+from driving import NEGOTIATED, Driver, Expect, Peer, Say, Shake, Step
 from fetching import (
     GREETING,
     INSECURE,
@@ -24,6 +15,7 @@ from fetching import (
     client,
     greeted,
     logged_in,
+    play,
     security,
 )
 from smtp_pop_core import (

@@ -5,17 +5,7 @@ import ssl
 import pytest
 
 from cutting import every_cut
-from driving import (
-    Close,
-    Driver,
-    Peer,
-    Say,
-    Shake,
-    Silence,
-    Step,
-    Wait,
-    play,
-)
+from driving import Close, Driver, Peer, Say, Shake, Silence, Step, Wait
 from fetching import (
     CAPA,
     GREETING,
@@ -25,6 +15,7 @@ from fetching import (
     capable,
     client,
     greeted,
+    play,
     security,
 )
 from smtp_pop_core import (

@@ -18,9 +18,8 @@ from driving import (
     Wait,
     cut_short,
     octets_said,
-    play,
 )
-from fetching import ask, logged_in
+from fetching import ask, logged_in, play
 from smtp_pop_core import (
     Blocks,
     Content,

@@ -17,9 +17,8 @@ from driving import (
     Unforeseen,
     cut_short,
     octets_said,
-    play,
 )
-from fetching import QUIT, ask, logged_in
+from fetching import QUIT, ask, logged_in, play
 from smtp_pop_core import (
     AsyncBlocks,
     Blocks,
