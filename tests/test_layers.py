@@ -26,8 +26,8 @@ LAYERS: Final[Mapping[float, str]] = {
     0.5: "_base64",
     1: "_abnf _lines _events _flow _table _transcript sasl/** proxy/**",
     2: "_dots _endpoint _security smtp/_grammar pop3/_grammar trace/**",
-    3: "_proving _serving _source _waiting smtp/_replies smtp/_tolerances pop3/_responses "
-    "pop3/_tolerances",
+    3: "_proving _serving _source _waiting smtp/_replies smtp/_tolerances "
+    "pop3/_responses pop3/_tolerances",
     4: "smtp/_commands smtp/_status pop3/_commands",
     5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state pop3/_defaults pop3/_trace",
     5.5: "smtp/_extensions/_extension",

@@ -231,3 +231,11 @@ def test_they_do_not_change() -> None:
     for value in (Security(), logins()):
         with pytest.raises(FrozenInstanceError):
             value.allow_insecure = True  # type: ignore[misc]  # that is what is tried
+
+
+def test_what_users_answer_says_what_can_be_checked() -> None:
+    users = sasl.Users({"alice": "secret"}, key=b"key")
+    assert Logins.of(users, allow_insecure=True, delay=0) == Logins(
+        stored=users.stored, fake_salt_key=b"key", allow_insecure=True, delay=0
+    )
+    assert Logins.of(users) == Logins(stored=users.stored, fake_salt_key=users.key)

@@ -6,6 +6,7 @@ They are looked at before anything is sent, and nothing that a peer says lowers 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 from . import sasl
 from ._errors import PolicyError
@@ -128,6 +129,24 @@ class Logins:
         if self.iterations < sasl.LEAST_ITERATIONS:
             raise ValueError(f"fewer than {sasl.LEAST_ITERATIONS} iterations")
         self.offered(tls=True, negotiated=None)
+
+    @classmethod
+    def of(
+        cls, users: sasl.Users, *, allow_insecure: bool = False, delay: float = 3
+    ) -> Self:
+        """Return what can be checked where `Users.answer` answers the questions.
+
+        Args:
+            users: The users.
+            allow_insecure: Whether passwords may come without TLS.
+            delay: Seconds that a no to a login takes.
+        """
+        return cls(
+            stored=users.stored,
+            fake_salt_key=users.key,
+            allow_insecure=allow_insecure,
+            delay=delay,
+        )
 
     def offered(self, *, tls: bool, negotiated: Negotiated | None) -> tuple[str, ...]:
         """Return the names of the mechanisms that are offered now.

@@ -174,9 +174,11 @@ def _plain_commands(
     if name == _APOP:
         user = sasl.saslprep(user)  # RFC 6856 section 2.2
         digest = sasl.apop_digest(conn.timestamp, password)
-        commands, arguments = [Apop(user, digest)], [f"{user} {digest}"]
+        arguments = [f"{user} {digest}"]
+        commands = [Apop(user, digest)]
     else:
-        commands, arguments = [User(user), Pass(password)], [user, password]
+        arguments = [user, password]
+        commands = [User(user), Pass(password)]
     longest = max(len(f"PASS {each}\r\n".encode()) for each in arguments)
     if longest > conn.limits.pop3_command_line:
         raise ValueError("the name or the password is longer than a line may be")
@@ -210,20 +212,20 @@ def _choose(
         PolicyError: Nothing fits.
     """
     given = security.mechanism
-    attempts: list[list[str] | None] = [None, [_USER]]
+    attempts: list[str | None] = [None, _USER]
     if given is not None:
         named = [given] if isinstance(given, str) else given
-        attempts = [[upper(name)] for name in named]
+        attempts = [upper(name) for name in named]
     reasons = [] if attempts else ["no mechanism is named"]
-    for names in attempts:
+    for name in attempts:
         try:
-            if names == [_USER] or names == [_APOP]:
-                _check_plain(conn, security, credentials, names[0])
-                return names[0], None
+            if name in (_USER, _APOP):
+                _check_plain(conn, security, credentials, name)
+                return name, None
             mechanism = sasl.choose(
                 conn.mechanisms,
                 credentials,
-                mechanism=names,
+                mechanism=name,
                 mechanisms=security.mechanisms,
                 tls=security.hides(tls=conn.tls),
                 allow_insecure=security.allow_insecure,

@@ -63,6 +63,11 @@ class Users:
         return len(self._secrets)
 
     @property
+    def key(self) -> bytes:
+        """The secret of the server that salts are made up with."""
+        return self._key
+
+    @property
     def stored(self) -> frozenset[Stored]:
         """What can be checked for every user: it says which mechanisms to offer."""
         kinds = [_stored(each) for each in self._secrets.values()]
