@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).resolve().parent
-TARGETS: Final = ("server_reader", "client_reader", "grammar", "content")
+TARGETS: Final = {  # by name: the dictionary from which inputs are put together
+    "server_reader": "smtp.dict",
+    "client_reader": "smtp.dict",
+    "grammar": "smtp.dict",
+    "content": "smtp.dict",
+    "pop3_server_reader": "pop3.dict",
+    "pop3_client_reader": "pop3.dict",
+    "pop3_grammar": "pop3.dict",
+    "sasl": "sasl.dict",
+}
 _LEAST: Final = 2  # seconds for a target
 _SPARE: Final = 60  # seconds for a target to start and to stop
 _TAIL: Final = 40  # lines shown of a failure
@@ -31,7 +40,7 @@ def main() -> int:
     if importlib.util.find_spec("atheris") is None:
         print("atheris is not installed: pip install atheris", file=sys.stderr)
         return 1
-    names = [chosen.only] if chosen.only else TARGETS
+    names = [chosen.only] if chosen.only else list(TARGETS)
     seconds = max(_LEAST, chosen.time // len(names))
     passed = [run(name, seconds) for name in names]
     return 0 if all(passed) else 1
@@ -48,7 +57,7 @@ def run(name: str, seconds: int) -> bool:
         command = [
             *(sys.executable, str(Path(__file__).resolve()), name),
             *(f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048"),
-            *("-max_len=2048", f"-dict={FOLDER / 'smtp.dict'}"),
+            *("-max_len=2048", f"-dict={FOLDER / TARGETS[name]}"),
             *(f"-artifact_prefix={artifacts}/", "-print_final_stats=1", str(corpus)),
         ]
         try:

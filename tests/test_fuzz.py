@@ -1,6 +1,7 @@
 """The fuzz targets under plain Python, so that they go with the code."""
 
 import importlib
+import runpy
 import sys
 import tomllib
 from collections.abc import Callable
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtp_pop_core.testing import smtp_octets
+from smtp_pop_core.testing import pop3_octets, smtp_octets
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ("server_reader", "client_reader", "grammar", "content")
+TARGETS = (
+    *("server_reader", "client_reader", "grammar", "content"),
+    *("pop3_server_reader", "pop3_client_reader", "pop3_grammar", "sasl"),
+)
 SEEDS = tomllib.loads((ROOT / "fuzz" / "seeds.toml").read_text("utf-8"))
 
 
@@ -26,10 +30,10 @@ def target(name: str) -> Callable[[bytes], None]:
     return one_input
 
 
-def test_every_target_has_seeds_and_is_run() -> None:
-    run = ROOT / "fuzz" / "run.py"
-    assert tuple(SEEDS) == TARGETS
-    assert f"TARGETS: Final = {TARGETS}".replace("'", '"') in run.read_text("utf-8")
+def test_every_target_has_seeds_and_a_dictionary_and_is_run() -> None:
+    run = runpy.run_path(str(ROOT / "fuzz" / "run.py"))
+    assert tuple(SEEDS) == tuple(run["TARGETS"]) == TARGETS
+    assert all((ROOT / "fuzz" / each).is_file() for each in run["TARGETS"].values())
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,7 @@ def test_an_input_of_any_length_passes(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=60)
-@given(head=st.binary(min_size=3, max_size=3), body=smtp_octets())
+@given(head=st.binary(min_size=3, max_size=3), body=smtp_octets() | pop3_octets())
 def test_octets_of_peers_pass(name: str, head: bytes, body: bytes) -> None:
     target(name)(head + body)
 
