@@ -24,7 +24,7 @@ from smtp_pop_adapters import (
     maildir_application,
     maildir_maildrop,
 )
-from smtp_pop_core import Blocks, Logins, pop3, sasl, smtp, testing
+from smtp_pop_core import Blocks, Logins, pop3, proxy, sasl, smtp, testing
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -245,6 +245,7 @@ DOORS: list[tuple[str, ModuleType]] = [
     ("smtp_pop_core.pop3", pop3),
     ("smtp_pop_core.pop3::capabilities", pop3.capabilities),
     ("smtp_pop_core.sasl", sasl),
+    ("smtp_pop_core.proxy", proxy),
     ("smtp_pop_core.testing", testing),
     ("smtp_pop_adapters.blocking", blocking),
     ("smtp_pop_adapters.maildir", maildir),
