@@ -6,11 +6,24 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def public_folder() -> Iterator[Path]:
+    """Give a new folder that every user may enter.
+
+    Those of pytest are closed to other users whenever another pytest starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True) as it:
+        folder = Path(it)
+        folder.chmod(0o755)
+        yield folder
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 
 import trustme
 
-from peers import free_port, running
+from peers import free_port, public_folder, running
 
 MECHANISMS: Final = (
     *("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"),
@@ -108,8 +108,13 @@ class Dovecot:
 
 
 @contextlib.contextmanager
-def dovecot_in(folder: Path, program: str, *, relay: int = 1) -> Iterator[Dovecot]:
-    """Run Dovecot in a folder; submission hands on to a port of this host."""
+def running_dovecot(program: str, *, relay: int = 1) -> Iterator[Dovecot]:
+    """Run Dovecot; submission hands on to a port of this host."""
+    with public_folder() as folder:
+        yield from _run(folder, program, relay)
+
+
+def _run(folder: Path, program: str, relay: int) -> Iterator[Dovecot]:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", "localhost")
     (folder / "cert.pem").write_bytes(issued.cert_chain_pems[0].bytes())
@@ -118,9 +123,6 @@ def dovecot_in(folder: Path, program: str, *, relay: int = 1) -> Iterator[Doveco
     (folder / "users").write_text(users)
     (folder / "home").mkdir()
     (folder / "home").chmod(0o777)
-    for each in list(folder.parents)[:3]:
-        each.chmod(each.stat().st_mode | 0o711)
-    folder.chmod(0o755)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     ports = {name: free_port() for name in ("pop3", "pop3s", "submission")}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from peers import free_port, running
+from peers import free_port, public_folder, running
 from smtp_pop_adapters.blocking import serve_smtp
 from smtp_pop_core import Blocks, smtp
 
@@ -113,10 +113,13 @@ class Postfix:
 
 
 @contextlib.contextmanager
-def postfix_in(folder: Path, program: str, *, more: str = "") -> Iterator[Postfix]:
-    """Run Postfix in a folder; more is what its main.cf has beside the usual."""
-    for each in [folder, *list(folder.parents)[:3]]:
-        each.chmod(each.stat().st_mode | 0o755)
+def running_postfix(program: str, *, more: str = "") -> Iterator[Postfix]:
+    """Run Postfix; more is what its main.cf has beside the usual."""
+    with public_folder() as folder:
+        yield from _run(folder, program, more)
+
+
+def _run(folder: Path, program: str, more: str) -> Iterator[Postfix]:
     for name in ("conf", "queue", "data"):
         (folder / name).mkdir()
     subprocess.run(["chown", "postfix", folder / "data"], check=True)

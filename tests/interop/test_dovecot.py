@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from peers import free_port, running
+from peers import free_port, public_folder, running
 from smtp_pop_adapters.blocking import SmtpClient, connect_smtp
 from smtp_pop_core import smtp
 
@@ -63,21 +63,16 @@ class Dovecot:
 
 
 @pytest.fixture
-def dovecot(
-    programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Dovecot]:
-    folder = tmp_path_factory.mktemp("d")
+def dovecot(programs: dict[str, str]) -> Iterator[Dovecot]:
     port = free_port()
-    home = folder / "home"
-    home.mkdir()
-    home.chmod(0o777)
-    for each in list(folder.parents)[:3]:
-        each.chmod(each.stat().st_mode | 0o711)
-    folder.chmod(0o755)
-    path = folder / "dovecot.conf"
-    path.write_text(CONFIGURATION.format(folder=folder, port=port))
-    with running([programs["dovecot"], "-F", "-c", str(path)], port):
-        yield Dovecot(folder, port)
+    with public_folder() as folder:
+        home = folder / "home"
+        home.mkdir()
+        home.chmod(0o777)
+        path = folder / "dovecot.conf"
+        path.write_text(CONFIGURATION.format(folder=folder, port=port))
+        with running([programs["dovecot"], "-F", "-c", str(path)], port):
+            yield Dovecot(folder, port)
 
 
 @pytest.mark.parametrize("over", ["TCP", "a Unix socket"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop.dovecot import MECHANISMS, PASSWORD, Dovecot, dovecot_in
+from interop.dovecot import MECHANISMS, PASSWORD, Dovecot, running_dovecot
 from smtp_pop_adapters.blocking import (
     Pop3Client,
     connect_pop3,
@@ -26,13 +26,10 @@ class Relay(smtp.Application):
 
 
 @pytest.fixture(scope="module")
-def dovecot(
-    programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Dovecot]:
-    folder = tmp_path_factory.mktemp("d")
+def dovecot(programs: dict[str, str]) -> Iterator[Dovecot]:
     with (
         serve_smtp(Relay, "127.0.0.1") as relay,
-        dovecot_in(folder, programs["dovecot"], relay=relay.addresses[0][1]) as running,
+        running_dovecot(programs["dovecot"], relay=relay.addresses[0][1]) as running,
     ):
         yield running
 

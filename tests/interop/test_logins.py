@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from interop.dovecot import MECHANISMS, PASSWORD, Dovecot, dovecot_in
-from interop.postfix import Postfix, postfix_in
+from interop.dovecot import MECHANISMS, PASSWORD, Dovecot, running_dovecot
+from interop.postfix import Postfix, running_postfix
 from smtp_pop_adapters.blocking import connect_smtp, serve_smtp
 from smtp_pop_core import (
     AuthenticationFailed,
@@ -164,15 +164,12 @@ class Submitting:
 
 
 @pytest.fixture(scope="module")
-def submitting(
-    programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Submitting]:
-    folder = tmp_path_factory.mktemp("d")
-    with dovecot_in(folder, programs["dovecot"]) as dovecot:
-        more = _restricted(dovecot)
-        folder = tmp_path_factory.mktemp("p")
-        with postfix_in(folder, programs["postfix"], more=more) as postfix:
-            yield Submitting(postfix, dovecot.trust)
+def submitting(programs: dict[str, str]) -> Iterator[Submitting]:
+    with (
+        running_dovecot(programs["dovecot"]) as dovecot,
+        running_postfix(programs["postfix"], more=_restricted(dovecot)) as postfix,
+    ):
+        yield Submitting(postfix, dovecot.trust)
 
 
 def _restricted(dovecot: Dovecot) -> str:

@@ -4,17 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop.postfix import Postfix, postfix_in
+from interop.postfix import Postfix, running_postfix
 from smtp_pop_adapters.blocking import connect_smtp
 from smtp_pop_core import smtp
 
 
 @pytest.fixture(scope="module")
-def postfix(
-    programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Postfix]:
-    folder = tmp_path_factory.mktemp("p")
-    with postfix_in(folder, programs["postfix"]) as it:
+def postfix(programs: dict[str, str]) -> Iterator[Postfix]:
+    with running_postfix(programs["postfix"]) as it:
         yield it
 
 
