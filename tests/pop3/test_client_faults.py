@@ -227,7 +227,7 @@ def marked(server: Babble) -> set[int]:
     return {int(line[5:]) for line in lines if line.startswith(b"DELE ")}
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     at=st.integers(0, len(RIGHT) - 1),
     cut=st.integers(0, 60),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtp_pop_core import pop3
@@ -40,6 +40,7 @@ def test_a_file_says_what_it_is_and_then_a_line_for_each_message() -> None:
     assert bytes(Seen(IDS[:3])) + Seen.line("same") == FILE
 
 
+@settings(deadline=None)
 @given(st.lists(unique_ids()) | FEW)
 def test_what_is_written_is_read(ids: list[str]) -> None:
     seen = Seen(ids)
@@ -200,6 +201,7 @@ def test_what_was_not_stored_is_new(
     assert ids(plan.stored) == list(known)
 
 
+@settings(deadline=None)
 @given(FEW, FEW)
 def test_a_plan_holds_every_message_once(stored: list[str], there: list[str]) -> None:
     seen = Seen(stored)

@@ -281,7 +281,7 @@ def on_the_wire(content: bytes) -> bytes:
     return content if content[-2:] in (b"", b"\r\n") else content + b"\r\n"
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     contents=st.lists(LINES, max_size=4),
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),
