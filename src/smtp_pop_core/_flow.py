@@ -104,10 +104,12 @@ class Ask:
         function: A method of the application, a clock, the source of a message.
         arguments: Its arguments.  A `Content` among them is handed over as `Blocks` or
             `AsyncBlocks`.
+        shield: Whether it is carried out to its end, also if the flow is cancelled.
     """
 
     function: Callable[..., object]
     arguments: tuple[object, ...] = ()
+    shield: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +238,13 @@ class AsyncBlocks:
         self._run = run
         self._content = content
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while block := await self._run(self._content.piece()):
-            yield block
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self  # no async generator, which would have to be closed
+
+    async def __anext__(self) -> bytes:
+        if block := await self._run(self._content.piece()):
+            return block
+        raise StopAsyncIteration
 
     async def read(self) -> bytes:
         """Return all that is left in one piece, bounded by `Limits.content`."""

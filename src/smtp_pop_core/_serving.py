@@ -136,10 +136,15 @@ class Serving(ABC, Generic[E, A]):
         method = getattr(type(self._application), name)
         return all(method is not getattr(base, name) for base in self._bases)
 
-    def ask(self, function: Callable[..., object], *arguments: object) -> Flow[Any]:
+    def ask(
+        self,
+        function: Callable[..., object],
+        *arguments: object,
+        shield: bool = False,
+    ) -> Flow[Any]:
         """Ask the application; its mistakes are reported, and answered `failed`."""
         try:
-            answer = yield Ask(function, arguments)
+            answer = yield Ask(function, arguments, shield)
         except MessageAborted:
             return self.failed()
         except Exception as error:

@@ -5,6 +5,7 @@ removed but at QUIT after a login; every other end leaves the maildrop as it was
 """
 
 from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from .. import sasl
@@ -99,8 +100,10 @@ def serve(
     """Serve one session to its end.
 
     If the connection has TLS from the start, the flow begins with a `Handshake`.  The
-    application's `close` is called in the end, and before it that of the maildrop,
-    unless the flow itself is closed before.
+    application's `close` is called in the end, unless the flow itself is closed before.
+    The `close` of the maildrop is called before it, and in any case: if the flow is
+    closed, directly if it is a plain method; if something like a cancellation is thrown
+    in, the flow asks for it, shielded, before it goes on.
 
     Args:
         conn: A new connection in the role of the server.
@@ -125,7 +128,15 @@ def serve(
             return Ending.REFUSED
         return (yield from say_unavailable(conn, error, conn.send(_FAILED)))
     session = _Serving(conn, decider, peer, logins)
-    ending = yield from session.run()
+    try:
+        ending = yield from session.run()
+    except GeneratorExit:  # nothing can be asked any more
+        session.release_at_once()
+        raise
+    except BaseException:  # a driver was cancelled
+        conn.close()
+        yield from session.release()
+        raise
     conn.close()
     yield from session.release()
     if session.decides("close"):
@@ -174,7 +185,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         yield from self._let_go()
         release, self._release = self._release, None
         if release is not None:
-            yield from self.ask(release)
+            yield from self.ask(release, shield=True)
+
+    def release_at_once(self) -> None:
+        """Close the maildrop, if there is one whose methods are plain."""
+        release, self._release = self._release, None
+        if release is not None and not iscoroutinefunction(release):
+            release()
 
     def _commands(self) -> Flow[Ending]:
         conn = self._conn
@@ -385,7 +402,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         content, self._content = self._content, None
         close = getattr(content, "aclose", None) or getattr(content, "close", None)
         if close is not None:
-            yield from self.ask(close)
+            yield from self.ask(close, shield=True)
 
     def _transmit(
         self, maildrop: Maildrop | AsyncMaildrop, number: int, head: Head | None
