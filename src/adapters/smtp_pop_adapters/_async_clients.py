@@ -1,0 +1,307 @@
+"""Clients for asyncio and trio: each method runs one flow of the core."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+)
+from email.message import EmailMessage
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from smtp_pop_core import AsyncBlocks, Content, Flow, Sendable, pop3, smtp
+
+from ._async_driver import Driver
+from ._async_stream import Stream
+
+T = TypeVar("T")
+
+
+class _Client(ABC):
+    """Leaving its context says QUIT, unless by an exception."""
+
+    def __init__(self, stream: Stream, driver: Driver) -> None:
+        self._stream = stream
+        self._driver = driver
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow on this connection, one of your own for example."""
+        return await self._driver.run(flow)
+
+    @abstractmethod
+    async def quit(self) -> object:
+        """Say QUIT where that is possible, and close."""
+
+    @abstractmethod
+    def _give_up(self) -> None:
+        """Say that the connection is gone."""
+
+    def close(self) -> None:
+        """Close at once, without QUIT."""
+        self._give_up()
+        self._stream.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.quit()
+        else:
+            self.close()
+
+
+C = TypeVar("C", bound=_Client)
+
+
+class Opening(Generic[C]):
+    """A client to be: await it, or enter its context.
+
+    Args:
+        connect: Makes the client.
+    """
+
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, C]]) -> None:
+        self._connect = connect
+        self._client: C | None = None
+
+    def __await__(self) -> Generator[Any, Any, C]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> C:
+        self._client = await self._connect()
+        return self._client
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._client is not None:
+            await self._client.__aexit__(kind, error, traceback)
+
+
+class SmtpClient(_Client):
+    """An SMTP client.  Leaving its context says QUIT, unless by an exception.
+
+    Attributes:
+        connection: The state of the session.
+    """
+
+    def __init__(
+        self, stream: Stream, driver: Driver, connection: smtp.Connection
+    ) -> None:
+        super().__init__(stream, driver)
+        self.connection = connection
+
+    @property
+    def extensions(self) -> smtp.Extensions:
+        """What the server offers, by keyword."""
+        return self.connection.extensions
+
+    async def send_mail(
+        self,
+        sender: str | smtp.Mail,
+        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt,
+        content: Sendable,
+        *,
+        chunking: bool = False,
+    ) -> smtp.MailResult:
+        """Send one message: see `smtp.send_mail`.
+
+        An async generator is closed in the end, also if not all of it was wanted.
+        """
+        conn = self.connection
+        async with contextlib.AsyncExitStack() as stack:
+            if isinstance(content, AsyncGenerator):
+                await stack.enter_async_context(contextlib.aclosing(content))
+            return await self.run(
+                smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
+            )
+
+    async def send_message(
+        self,
+        message: EmailMessage,
+        sender: str | smtp.Mail | None = None,
+        recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
+        *,
+        chunking: bool = False,
+    ) -> smtp.MailResult:
+        """Send an EmailMessage: see `smtp.send_message`."""
+        conn = self.connection
+        return await self.run(
+            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
+        )
+
+    async def etrn(self, node: str) -> smtp.Reply:
+        """Ask for the messages that wait for a host: see `smtp.etrn`."""
+        return await self.run(smtp.etrn(self.connection, node))
+
+    async def verify(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
+        """Ask whether a user or mailbox exists: see `smtp.verify`."""
+        return await self.run(smtp.verify(self.connection, string, smtputf8=smtputf8))
+
+    async def expand(self, string: str, *, smtputf8: bool = False) -> smtp.Reply:
+        """Ask for the members of a mailing list: see `smtp.expand`."""
+        return await self.run(smtp.expand(self.connection, string, smtputf8=smtputf8))
+
+    async def help(self, topic: str = "") -> smtp.Reply:
+        """Ask for help: see `smtp.help`."""
+        return await self.run(smtp.help(self.connection, topic))
+
+    async def noop(self) -> smtp.Reply:
+        """See that the server is still there: see `smtp.noop`."""
+        return await self.run(smtp.noop(self.connection))
+
+    async def reset(self) -> smtp.Reply:
+        """Forget the open transaction: see `smtp.reset`."""
+        return await self.run(smtp.reset(self.connection))
+
+    async def quit(self) -> smtp.Reply | None:
+        """Say QUIT where that is possible, and close: see `smtp.quit`."""
+        try:
+            return await self.run(smtp.quit(self.connection))
+        finally:
+            self.close()
+
+    def _give_up(self) -> None:
+        self.connection.close()
+
+
+class Pop3Client(_Client):
+    """A POP3 client.  Leaving its context says QUIT, unless by an exception.
+
+    So messages that were marked as deleted are removed only if all went well.
+
+    Attributes:
+        connection: The state of the session.
+    """
+
+    def __init__(
+        self, stream: Stream, driver: Driver, connection: pop3.Connection
+    ) -> None:
+        super().__init__(stream, driver)
+        self.connection = connection
+
+    @property
+    def capabilities(self) -> pop3.Capabilities:
+        """What the server offers, by tag."""
+        return self.connection.capabilities
+
+    async def status(self) -> pop3.Totals:
+        """Ask how many messages there are, and their size: see `pop3.status`."""
+        return await self.run(pop3.status(self.connection))
+
+    async def messages(self) -> tuple[pop3.Listed, ...]:
+        """Ask for sizes and unique ids of all messages: see `pop3.messages`."""
+        return await self.run(pop3.messages(self.connection))
+
+    async def fetch(self, message: int | pop3.Listed) -> bytes:
+        """Return the octets of a message: see `pop3.fetch`."""
+        return await self.run(pop3.fetch(self.connection, message))
+
+    @contextlib.asynccontextmanager
+    async def retrieve(self, message: int | pop3.Listed) -> AsyncIterator[AsyncBlocks]:
+        """Give the content of a message, block by block: see `pop3.retrieve`.
+
+        What is left of it at the end of the context is read and dropped.
+        """
+        content = await self.run(pop3.retrieve(self.connection, message))
+        async with self._reading(content) as blocks:
+            yield blocks
+
+    @contextlib.asynccontextmanager
+    async def top(
+        self, message: int | pop3.Listed, lines: int = 0
+    ) -> AsyncIterator[AsyncBlocks]:
+        """Give the header of a message and some lines of its body: see `pop3.top`."""
+        content = await self.run(pop3.top(self.connection, message, lines))
+        async with self._reading(content) as blocks:
+            yield blocks
+
+    @contextlib.asynccontextmanager
+    async def _reading(self, content: Content) -> AsyncIterator[AsyncBlocks]:
+        try:
+            yield AsyncBlocks(self.run, content)
+        except Exception:
+            await self._drop(content)
+            raise
+        except BaseException:  # cancelled: there is no time for the rest
+            self.close()
+            raise
+        await self._drop(content)
+
+    async def _drop(self, content: Content) -> None:
+        if not self.connection.closed:
+            await self.run(pop3.drop(content))
+
+    async def retrieve_many(
+        self,
+        messages: Iterable[int | pop3.Listed],
+        sink: Callable[[int, AsyncBlocks], Awaitable[object]],
+    ) -> dict[int, pop3.Response]:
+        """Fetch messages with pipelining: see `pop3.retrieve_many`.
+
+        The sink is a function that is `async def`.
+        """
+        return await self.run(pop3.retrieve_many(self.connection, messages, sink))
+
+    async def collect(
+        self,
+        store: Callable[[pop3.Listed, AsyncBlocks], Awaitable[object]],
+        *,
+        seen: pop3.Seen | None = None,
+        note: Callable[[str], object] | None = None,
+        delete_stored: bool = False,
+    ) -> pop3.Collected:
+        """Fetch and store what is new, delete if wanted, QUIT: see `pop3.collect`.
+
+        Both functions may be `async def`; `store` has to be.
+        """
+        conn = self.connection
+        flow = pop3.collect(
+            conn, store, seen=seen, note=note, delete_stored=delete_stored
+        )
+        return await self.run(flow)
+
+    async def delete(self, *messages: int | pop3.Listed) -> dict[int, pop3.Response]:
+        """Mark messages as deleted; QUIT removes them: see `pop3.delete`."""
+        return await self.run(pop3.delete(self.connection, messages))
+
+    async def reset(self) -> pop3.Response:
+        """Take all marks for deletion back: see `pop3.reset`."""
+        return await self.run(pop3.reset(self.connection))
+
+    async def noop(self) -> pop3.Response:
+        """See that the server is still there: see `pop3.noop`."""
+        return await self.run(pop3.noop(self.connection))
+
+    async def languages(self) -> tuple[pop3.Language, ...]:
+        """Ask in which languages the server speaks: see `pop3.languages`."""
+        return await self.run(pop3.languages(self.connection))
+
+    async def language(self, tag: str) -> pop3.Language | None:
+        """Choose the language of the server's texts: see `pop3.language`."""
+        return await self.run(pop3.language(self.connection, tag))
+
+    async def quit(self) -> pop3.Response | None:
+        """Say QUIT where that is possible, and close: see `pop3.quit`."""
+        try:
+            return await self.run(pop3.quit(self.connection))
+        finally:
+            self.close()
+
+    def _give_up(self) -> None:
+        self.connection.close()

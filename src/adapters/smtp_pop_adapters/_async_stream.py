@@ -1,0 +1,389 @@
+"""Streams of the asyncio and trio adapters: what both do in the same way.
+
+What they do not do in the same way is a `Runtime`, and a `Wire` for each connection,
+which never blocks: who finds nothing to read or no room to write calls its `wait`.
+"""
+
+import contextlib
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
+
+from smtp_pop_core import Negotiated, Stopping
+
+from ._async_tls import Tls
+
+T = TypeVar("T")
+End: TypeAlias = tuple[int, Any]  # of which family, where
+
+_PIECE: Final = 65_536  # octets that are handed to the wire in one go
+_LINGER: Final = 2.0  # seconds that a peer has to take our last words
+_UNTAKEN: Final = 1_048_576  # octets of TLS itself that a peer may leave untaken
+
+
+class Bell:
+    """Wakes all who wait for it."""
+
+    def __init__(self) -> None:
+        self._wakers: set[Callable[[], None]] = set()
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        for wake in tuple(self._wakers):
+            wake()
+
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call a function at each ring, until the end of the context."""
+        self._wakers.add(wake)
+        try:
+            yield
+        finally:
+            self._wakers.discard(wake)
+
+
+class Stop(Bell):
+    """Told once, heard by all who wait: the server is about to end.
+
+    Attributes:
+        told: Whether it was told.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = False
+
+    def tell(self) -> None:
+        """Wake all who wait now; who comes later asks `told`."""
+        self.told = True
+        self.ring()
+
+
+class Wire(ABC):
+    """An open connection, without TLS.
+
+    Attributes:
+        gone: Whether what is put is dropped, because the peer is gone.
+    """
+
+    gone: bool
+
+    @property
+    @abstractmethod
+    def unsent(self) -> int:
+        """Octets that were put and are not sent yet."""
+
+    @abstractmethod
+    def take(self) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+
+    @abstractmethod
+    def put(self, data: bytes | memoryview) -> None:
+        """Send what can be sent now, and the rest in `wait`."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Drop what is unsent, if it can be taken back."""
+
+    @abstractmethod
+    async def wait(
+        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
+    ) -> None:
+        """Wait until something may have arrived, or has been sent.
+
+        Args:
+            read: Whether to wait for the peer.
+            write: Whether to wait for room.
+            seconds: For how long at most.
+            bell: What ends the wait as well.
+        """
+
+    @abstractmethod
+    def end(self) -> None:
+        """Say that nothing more will be sent.
+
+        Raises:
+            OSError: The peer is gone.
+        """
+
+    @abstractmethod
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close at once."""
+
+
+class Runtime(ABC):
+    """What asyncio and trio do each in their own way."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the time of the clock that deadlines are measured by, in seconds."""
+
+    @abstractmethod
+    async def checkpoint(self) -> None:
+        """Let others run, and be cancelled if that is wanted."""
+
+    @abstractmethod
+    async def pause(self, seconds: float | None, bell: Bell | None) -> None:
+        """Let so many seconds pass, or wait for the bell."""
+
+    @abstractmethod
+    async def within(
+        self, seconds: float, function: Callable[..., Awaitable[T]], *arguments: object
+    ) -> T:
+        """Call a function that may take so long.
+
+        Raises:
+            TimeoutError: It took longer.
+        """
+
+    @abstractmethod
+    async def shielded(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Call a function that is carried out to its end, whoever is cancelled."""
+
+    @abstractmethod
+    async def resolve(self, host: str, port: int) -> list[End]:
+        """Find the addresses of a name."""
+
+    @abstractmethod
+    async def connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket."""
+
+    @abstractmethod
+    async def arrival(self, listener: socket.socket, bell: Bell) -> None:
+        """Wait until somebody may have connected, or for the bell."""
+
+    @abstractmethod
+    async def wire(self, sock: socket.socket) -> Wire:
+        """Take a connected socket over, which is closed if that fails."""
+
+
+class Stream:
+    """A connection with a deadline.
+
+    Args:
+        runtime: What runs us.
+        wire: The connection.  It is owned from now on.
+        stop: What interrupts waiting for the peer, once, with Stopping.
+    """
+
+    def __init__(self, runtime: Runtime, wire: Wire, stop: Stop | None = None) -> None:
+        self._runtime = runtime
+        self._wire = wire
+        self._stop = stop
+        self._deadline: float | None = None
+        self._early: bytes | None = None  # received, but not asked for yet
+        self._tls: Tls | None = None
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Let reads and writes together take so many seconds from now."""
+        self._deadline = None if seconds is None else self._runtime.now() + seconds
+
+    async def receive(self) -> bytes:
+        """Return what the peer says next, b"" at its end or when it is gone.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+            Stopping: Once, when the server is about to end.
+        """
+        await self._runtime.checkpoint()
+        while True:
+            self._heed_stop()
+            self._seconds_left()  # also a peer that never pauses has to be in time
+            if self._has_spoken():
+                data, self._early = self._early, None
+                return data or b""
+            await self._wait(read=True, heed_stop=True)
+
+    async def transmit(self, data: bytes, *, heed: bool = False) -> bool:
+        """Send it all, or with heed as much as can be before the peer speaks.
+
+        Returns:
+            Whether the peer has spoken, or closed, before all was sent.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        await self._runtime.checkpoint()
+        if heed:  # what has arrived by now is known after one more
+            await self._runtime.checkpoint()
+        wire = self._wire
+        left = memoryview(data)
+        while (left or wire.unsent) and not wire.gone:
+            if heed and self._has_spoken():
+                if self._tls is None:  # else what was begun has to be sent to its end
+                    wire.drop()
+                return True
+            self._seconds_left()
+            if wire.unsent:
+                await self._wait(write=True, read=heed)
+                continue
+            piece, left = left[:_PIECE], left[_PIECE:]
+            octets = piece if self._tls is None else self._tls.seal(piece)
+            if octets is None:  # as to a peer that is gone
+                return False
+            wire.put(octets)
+        return False
+
+    async def handshake(
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        certificate: bytes | None = None,
+    ) -> Negotiated:
+        """Begin TLS.
+
+        Args:
+            context: How.
+            server_hostname: For a client, whose certificate is expected; None for a
+                server.
+            certificate: For a server, its own certificate in DER, or None.
+
+        Raises:
+            ssl.SSLError: There is no agreement, or the certificate is not good.
+            OSError: The peer is gone.
+            TimeoutError: The deadline has passed.
+            Stopping: Once, when the server is about to end.
+        """
+        await self._runtime.checkpoint()
+        self._tls = tls = Tls(context, server_hostname)
+        while True:
+            try:
+                negotiated = tls.shake_hands(certificate)
+            finally:
+                self._wire.put(tls.to_send())
+            if negotiated is not None:
+                break
+            while (octets := self._wire.take()) is None:
+                await self._wait(read=True, heed_stop=True)
+                self._heed_stop()
+            tls.feed(octets)
+        while self._wire.unsent and not self._wire.gone:
+            await self._wait(write=True)
+        return negotiated
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass.
+
+        Raises:
+            Stopping: Once, when the server is about to end.
+        """
+        self._heed_stop()
+        await self._runtime.pause(seconds, self._stop)
+        self._heed_stop()
+
+    async def linger(self, seconds: float = _LINGER) -> None:
+        """Let the peer read our last words, before the connection is closed.
+
+        A socket that is closed with unread octets resets the connection, and takes
+        what was sent last with it.
+
+        Args:
+            seconds: How long that may take.
+        """
+        self._stop = None
+        self.set_deadline(seconds)
+        with contextlib.suppress(OSError):
+            self._end_tls()
+            await self.transmit(b"")
+            self._wire.end()
+            while await self.receive():
+                pass
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+        self._wire.cut()
+
+    def close(self) -> None:
+        """Close at once; inside TLS the peer is told so."""
+        self._end_tls()
+        self._wire.close()
+
+    def _end_tls(self) -> None:
+        """Tell the peer that TLS ends; what comes now is read as it is."""
+        if self._tls is not None:
+            tls, self._tls = self._tls, None
+            self._wire.put(tls.end())
+
+    def _heed_stop(self) -> None:
+        if self._stop is not None and self._stop.told:
+            self._stop = None
+            raise Stopping
+
+    def _seconds_left(self) -> float | None:
+        if self._deadline is None:
+            return None
+        left = self._deadline - self._runtime.now()
+        if left <= 0:
+            raise TimeoutError("the peer was too slow")
+        return left
+
+    def _has_spoken(self) -> bool:
+        """Whether the peer has said something, or closed, that is not received yet.
+
+        What TLS says for itself is nothing of the kind: a ticket, or new keys.
+        """
+        if self._early is None:
+            self._early = self._wire.take() if self._tls is None else self._open()
+        return self._early is not None
+
+    def _open(self) -> bytes | None:
+        """Return what has arrived inside TLS, as `Wire.take` does without."""
+        wire, tls = self._wire, self._tls
+        if tls is None:
+            raise AssertionError("there is no TLS")
+        if wire.unsent > _UNTAKEN:
+            return b""
+        while (data := tls.open()) is None and (octets := wire.take()) is not None:
+            tls.feed(octets)
+        wire.put(tls.to_send())  # an alert, or the answer to new keys
+        return data
+
+    async def _wait(
+        self, *, read: bool = False, write: bool = False, heed_stop: bool = False
+    ) -> None:
+        if heed_stop:  # it may have been told while we did other things
+            self._heed_stop()
+        bell = self._stop if heed_stop else None
+        await self._wire.wait(
+            read=read, write=write, seconds=self._seconds_left(), bell=bell
+        )
+
+
+async def connect(
+    runtime: Runtime, host: str, port: int, timeout: float
+) -> socket.socket:
+    """Connect to a port of a host, or to a Unix socket if host holds a "/".
+
+    Raises:
+        OSError: There is no connection to be had.
+    """
+
+    async def first() -> socket.socket:
+        ends: list[End] = (
+            [(socket.AF_UNIX, host)]
+            if "/" in host
+            else await runtime.resolve(host, port)
+        )
+        error = OSError("the name has no address")
+        for family, address in ends:
+            sock = socket.socket(family)
+            sock.setblocking(False)
+            try:
+                await runtime.connect(sock, address)
+            except OSError as failed:
+                sock.close()
+                error = failed
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise error
+
+    return await runtime.within(timeout, first)

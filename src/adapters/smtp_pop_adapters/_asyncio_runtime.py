@@ -1,0 +1,225 @@
+"""What asyncio does in its own way: connections as protocols, tasks, timers."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from ._async_stream import Bell, End, Runtime
+from ._async_stream import Wire as AbstractWire
+
+T = TypeVar("T")
+
+_FULL: Final = 65_536  # octets that have arrived and are not taken; then we pause
+
+
+class Wire(asyncio.Protocol, AbstractWire):
+    """A connection, whose octets come whether they are asked for or not.
+
+    Args:
+        sock: Its socket, which is given to the transport.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.gone = False
+        self._sock = sock
+        self._transport: asyncio.Transport | None = None
+        self._arrived = bytearray()
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    # what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        if not isinstance(transport, asyncio.Transport):
+            raise AssertionError(f"not the transport of a stream: {transport!r}")
+        transport.set_write_buffer_limits(0)  # so that no unsent octet goes unnoticed
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what has arrived; if nobody takes it, let the peer feel it."""
+        self._arrived += data
+        if self._transport is not None and len(self._arrived) >= _FULL:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Take note of the end; our side stays open."""
+        self._ended = True
+        self._wake()
+        return True
+
+    def resume_writing(self) -> None:
+        """Take note that all is sent."""
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take what the peer has said before it went: a failed write comes first."""
+        if not (self._ended or self.gone):
+            with contextlib.suppress(OSError):
+                while data := self._sock.recv(_FULL):
+                    self._arrived += data
+        self._ended = self.gone = True
+        self._wake()
+
+    # what a stream calls
+
+    @property
+    def unsent(self) -> int:
+        """Octets that were put and are not sent yet."""
+        if self._transport is None or self.gone:
+            return 0
+        return self._transport.get_write_buffer_size()
+
+    def take(self) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        if not self._arrived:
+            return b"" if self._ended else None
+        data = bytes(self._arrived)
+        self._arrived.clear()
+        if self._transport is not None and not self.gone:
+            self._transport.resume_reading()
+        return data
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Send what can be sent now, and the rest later."""
+        if self._transport is not None and data and not self.gone:
+            self._transport.write(data)
+
+    def drop(self) -> None:
+        """Drop nothing: what the transport has taken it sends."""
+
+    async def wait(
+        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
+    ) -> None:
+        """Wait until something has happened; what, the caller has to see."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await _rest(self._waiter, seconds, bell)
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            _ring(self._waiter)
+
+    def end(self) -> None:
+        """Say that nothing more will be sent."""
+        if self._transport is not None and not self.gone:
+            self._transport.write_eof()
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+        self._arrived.clear()
+        self._ended = True
+        self.close()
+        self._wake()
+
+    def close(self) -> None:
+        """Close at once."""
+        self.gone = True
+        if self._transport is not None:
+            self._transport.abort()
+        with contextlib.suppress(OSError):  # the loop closes it only later
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+
+class AsyncioRuntime(Runtime):
+    """Asyncio, with any event loop."""
+
+    def now(self) -> float:
+        """Return the time of the loop."""
+        return asyncio.get_running_loop().time()
+
+    async def checkpoint(self) -> None:
+        """Let others run."""
+        await asyncio.sleep(0)
+
+    async def pause(self, seconds: float | None, bell: Bell | None) -> None:
+        """Let so many seconds pass, or wait for the bell."""
+        await _rest(asyncio.get_running_loop().create_future(), seconds, bell)
+
+    async def within(
+        self, seconds: float, function: Callable[..., Awaitable[T]], *arguments: object
+    ) -> T:
+        """Call a function that may take so long."""
+        async with asyncio.timeout(seconds):
+            return await function(*arguments)
+
+    async def shielded(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Call a function that is carried out to its end, whoever is cancelled."""
+        return await ended(asyncio.ensure_future(function()))
+
+    async def resolve(self, host: str, port: int) -> list[End]:
+        """Find the addresses of a name."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+
+    async def connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket."""
+        await asyncio.get_running_loop().sock_connect(sock, address)
+
+    async def arrival(self, listener: socket.socket, bell: Bell) -> None:
+        """Wait until somebody may have connected, or for the bell.
+
+        A loop that cannot watch a socket, as on Windows, looks ten times a second.
+        """
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        try:
+            loop.add_reader(listener, _ring, arrived)
+        except NotImplementedError:
+            await _rest(arrived, 0.1, bell)
+            return
+        try:
+            await _rest(arrived, None, bell)
+        finally:
+            loop.remove_reader(listener)
+
+    async def wire(self, sock: socket.socket) -> Wire:
+        """Take a connected socket over, which is closed if that fails."""
+        wire = Wire(sock)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: wire, sock=sock)
+        except BaseException:
+            wire.close()
+            sock.close()
+            raise
+        return wire
+
+
+async def _rest(
+    waiter: asyncio.Future[None], seconds: float | None, bell: Bell | None
+) -> None:
+    """Wait for a future, a bell, or for so many seconds."""
+    with contextlib.ExitStack() as stack:
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            stack.callback(loop.call_later(seconds, _ring, waiter).cancel)
+        if bell is not None:
+            stack.enter_context(bell.waking(lambda: _ring(waiter)))
+        await waiter
+
+
+def _ring(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+async def ended(task: asyncio.Future[T]) -> T:
+    """Wait for the end of a task, even if we are cancelled meanwhile; say so then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # else it would be logged as never retrieved
+        raise cancelled
+    return task.result()

@@ -1,0 +1,164 @@
+"""What trio does in its own way: sockets that are waited for in cancel scopes."""
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, TypeVar
+
+import trio
+
+from ._async_stream import Bell, End, Runtime
+from ._async_stream import Wire as AbstractWire
+
+T = TypeVar("T")
+
+_CHUNK: Final = 65_536  # octets of one read
+
+
+class Wire(AbstractWire):
+    """A connection on a socket that never blocks.
+
+    Args:
+        sock: The socket.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.gone = False
+        self._sock = sock
+        self._unsent = bytearray()
+
+    @property
+    def unsent(self) -> int:
+        """Octets that were put and are not sent yet."""
+        return len(self._unsent)
+
+    def take(self) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        try:
+            return self._sock.recv(_CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:  # reset, unreachable, or a timeout of the system
+            return b""
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Send what can be sent now, and the rest in `wait`."""
+        self._unsent += data
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            while self._unsent:
+                del self._unsent[: self._sock.send(self._unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:  # the peer is gone: the next read says so
+            self.gone = True
+            self._unsent.clear()
+
+    def drop(self) -> None:
+        """Drop what is unsent."""
+        self._unsent.clear()
+
+    async def wait(
+        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
+    ) -> None:
+        """Wait until the socket is ready, and send what is unsent."""
+        write = write or bool(self._unsent)
+        with _rest(seconds, bell) as scope:
+            if read and write:
+                await self._wait_for_either(scope)
+            elif read:
+                await trio.lowlevel.wait_readable(self._sock)
+            else:
+                await trio.lowlevel.wait_writable(self._sock)
+        self._send()
+
+    async def _wait_for_either(self, scope: trio.CancelScope) -> None:
+        async def first(
+            wait: Callable[[socket.socket], Awaitable[None]],
+        ) -> None:
+            await wait(self._sock)
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first, trio.lowlevel.wait_readable)
+            nursery.start_soon(first, trio.lowlevel.wait_writable)
+
+    def end(self) -> None:
+        """Say that nothing more will be sent."""
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close at once."""
+        self.gone = True
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+        self._sock.close()
+
+
+class TrioRuntime(Runtime):
+    """Trio."""
+
+    def now(self) -> float:
+        """Return the time of trio's clock."""
+        return trio.current_time()
+
+    async def checkpoint(self) -> None:
+        """Let others run, and be cancelled if that is wanted."""
+        await trio.lowlevel.checkpoint()
+
+    async def pause(self, seconds: float | None, bell: Bell | None) -> None:
+        """Let so many seconds pass, or wait for the bell."""
+        with _rest(seconds, bell):
+            await trio.sleep_forever()
+
+    async def within(
+        self, seconds: float, function: Callable[..., Awaitable[T]], *arguments: object
+    ) -> T:
+        """Call a function that may take so long."""
+        with trio.move_on_after(seconds):
+            return await function(*arguments)
+        raise TimeoutError("the peer was too slow")
+
+    async def shielded(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Call a function that is carried out to its end, whoever is cancelled."""
+        with trio.CancelScope(shield=True):
+            return await function()
+        raise AssertionError("nobody cancels this scope")
+
+    async def resolve(self, host: str, port: int) -> list[End]:
+        """Find the addresses of a name."""
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+
+    async def connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a socket."""
+        await trio.socket.from_stdlib_socket(sock).connect(address)
+
+    async def arrival(self, listener: socket.socket, bell: Bell) -> None:
+        """Wait until somebody may have connected, or for the bell."""
+        with _rest(None, bell):
+            await trio.lowlevel.wait_readable(listener)
+
+    async def wire(self, sock: socket.socket) -> Wire:
+        """Take a connected socket over."""
+        return Wire(sock)
+
+
+@contextlib.contextmanager
+def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope]:
+    """What is awaited in this context ends after so many seconds, or with a bell."""
+    with trio.CancelScope() as scope:
+        if seconds is not None:
+            scope.deadline = trio.current_time() + seconds
+        if bell is None:
+            yield scope
+        else:
+            with bell.waking(scope.cancel):
+                yield scope

@@ -1,0 +1,244 @@
+"""Clients and servers for asyncio; a server has a task for each session.
+
+There is no protocol here: a driver carries out what the flows of the core ask for.
+Import the functions, not the module, whose name is that of another.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Final, Unpack
+
+from smtp_pop_core import pop3, smtp
+
+from ._async_clients import Opening, Pop3Client, SmtpClient
+from ._async_server import Server, open_pop3, open_smtp
+from ._asyncio_runtime import AsyncioRuntime, ended
+from ._options import (
+    Pop3ClientOptions,
+    Pop3ServerOptions,
+    SmtpClientOptions,
+    SmtpServerOptions,
+    pop3_service,
+    smtp_service,
+)
+from ._sockets import listen
+
+__all__ = [
+    "connect_smtp",
+    "connect_pop3",
+    "serve_smtp",
+    "serve_pop3",
+    "SmtpClient",
+    "Pop3Client",
+    "Server",
+]
+
+_RUNTIME: Final = AsyncioRuntime()
+
+
+def connect_smtp(
+    host: str = "localhost",
+    port: int = 25,
+    *,
+    sock: socket.socket | None = None,
+    timeout: float = 30,
+    **options: Unpack[SmtpClientOptions],
+) -> Opening[SmtpClient]:
+    """Connect to an SMTP server, hear its greeting, say EHLO, begin TLS and log in.
+
+    Await it, or enter its context with `async with`.
+
+    Args:
+        host: Its name or address; or the path of a Unix socket, which holds a "/".
+        port: Its port; for a Unix socket it does not matter.
+        sock: An open socket in place of host and port; it is owned from now on.
+        tls: When TLS is used: "require", "opportunistic", "implicit" or "none".  None:
+            "require" with `auth`, else "none".
+        context: How TLS is begun.  None: certificates are checked against those that
+            the system trusts, but for "opportunistic", where they are not.
+        server_hostname: The name that the certificate has to have.  None: the host.
+        auth: What to log in with, or None.
+        mechanism: The name of the only mechanism that may be used, or names in the
+            order of preference.  None: the strongest that is offered.
+        allow_insecure_auth: Whether a password may be shown to those who read along.
+        domain: Our own name for EHLO.  None: the host's, or its address.
+        limits: Every bound, deadlines included.
+        extensions: What can be used if the server offers it.  None: all that is known.
+        lmtp: Whether the server speaks LMTP.  RFC 2033.
+        trace: Called with each line of the dialogue, secrets replaced.
+        timeout: Seconds to wait for the connection itself.
+
+    Raises:
+        OSError: There is no connection to be had, or no TLS (ssl.SSLError).
+        Rejected: The server does not want us.
+        AuthenticationFailed: The login was refused.
+        PolicyError: The server does not offer what we insist on.
+        RemoteProtocolError: It does not speak SMTP.
+        ConnectionLost: It went away.
+        TimeoutError: It was too slow.
+    """
+    return Opening(partial(open_smtp, _RUNTIME, host, port, sock, timeout, options))
+
+
+def connect_pop3(
+    host: str = "localhost",
+    port: int = 110,
+    *,
+    sock: socket.socket | None = None,
+    timeout: float = 30,
+    **options: Unpack[Pop3ClientOptions],
+) -> Opening[Pop3Client]:
+    """Connect to a POP3 server, hear its greeting, begin TLS and log in.
+
+    Await it, or enter its context with `async with`.
+
+    Args:
+        host: Its name or address; or the path of a Unix socket, which holds a "/".
+        port: Its port; for a Unix socket it does not matter.
+        sock: An open socket in place of host and port; it is owned from now on.
+        tls: As for `connect_smtp`.
+        context: As for `connect_smtp`.
+        server_hostname: The name that the certificate has to have.  None: the host.
+        auth: What to log in with, or None: then only what needs no login can be asked.
+        mechanism: As for `connect_smtp`; "USER" and "APOP" are names too.
+        allow_insecure_auth: Whether a password may be shown to those who read along.
+        utf8: Whether to say UTF8 before the login, if it is offered.
+        limits: Every bound, deadlines included.
+        capabilities: What can be used if the server offers it.  None: all known ones.
+        tolerances: What is borne beyond the standard.
+        trace: Called with each line of the dialogue, secrets replaced.
+        timeout: Seconds to wait for the connection itself.
+
+    Raises:
+        OSError: There is no connection to be had, or no TLS (ssl.SSLError).
+        Rejected: The server does not want us.
+        AuthenticationFailed: The login was refused.
+        PolicyError: The server does not offer what we insist on.
+        RemoteProtocolError: It does not speak POP3.
+        ConnectionLost: It went away.
+        TimeoutError: It was too slow.
+    """
+    return Opening(partial(open_pop3, _RUNTIME, host, port, sock, timeout, options))
+
+
+@contextlib.asynccontextmanager
+async def serve_smtp(
+    application: smtp.ApplicationFactory,
+    host: str = "localhost",
+    port: int = 0,
+    *,
+    sock: socket.socket | None = None,
+    sessions: int = 200,
+    report: Callable[[Exception], None] | None = None,
+    **options: Unpack[SmtpServerOptions],
+) -> AsyncIterator[Server]:
+    """Serve SMTP in tasks, until `stop` or the end of the context.
+
+    Enter it with `async with`.  Leaving it by an exception, or being cancelled, cancels
+    the sessions.
+
+    Args:
+        application: Called with a Peer for each session: a class derived from
+            `smtp.Application`, or any callable that returns an instance.
+        host: What to listen on; every address of the name, "" for all there are; or the
+            path of a Unix socket, which holds a "/".
+        port: The port, or 0 for any that is free.
+        sock: A listening socket in place of host and port.  The server closes it.
+        tls: How TLS is begun; then STARTTLS is offered.  None: there is no TLS.
+        implicit_tls: Whether TLS begins with the first octet, as on port 465.
+        certificate: Our own certificate in DER, which `ssl` does not tell: with it
+            logins can be bound to the TLS channel.
+        logins: What can be checked, for AUTH.  None: there is no AUTH.
+        domain: Our own name.  None: the host's, or its address.
+        limits: Every bound, deadlines included.
+        extensions: What is offered.  None: `smtp.usual()`, and STARTTLS with `tls`.
+        tolerances: What is borne beyond the standard.
+        profile: What is asked of clients beyond the protocol, as `smtp.SUBMISSION`.
+        lmtp: Whether it is LMTP.  RFC 2033.
+        sessions: How many sessions are served at once; further ones wait.
+        report: Called with the mistakes of the application.  None: they are logged.
+        trace: Called with each line of each dialogue, secrets replaced.
+
+    Raises:
+        OSError: The address cannot be had.
+        ValueError: The domain is none, or implicit TLS has no context.
+    """
+    service = smtp_service(application, options)
+    listeners = [sock] if sock is not None else listen(host, port)
+    async with _running(
+        Server(_RUNTIME, listeners, service, sessions=sessions, report=report)
+    ) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def serve_pop3(
+    application: pop3.ApplicationFactory,
+    host: str = "localhost",
+    port: int = 0,
+    *,
+    sock: socket.socket | None = None,
+    sessions: int = 200,
+    report: Callable[[Exception], None] | None = None,
+    **options: Unpack[Pop3ServerOptions],
+) -> AsyncIterator[Server]:
+    """Serve POP3 in tasks, until `stop` or the end of the context.
+
+    Enter it with `async with`.  Leaving it by an exception, or being cancelled, cancels
+    the sessions.
+
+    Args:
+        application: Called with a Peer for each session: a class derived from
+            `pop3.Application`, or any callable that returns an instance.
+        host: As for `serve_smtp`.
+        port: The port, or 0 for any that is free.
+        sock: A listening socket in place of host and port.  The server closes it.
+        tls: How TLS is begun; then STLS is offered.  None: there is no TLS.
+        implicit_tls: Whether TLS begins with the first octet, as on port 995.
+        certificate: As for `serve_smtp`.
+        logins: What can be checked.  None: USER with PASS, inside TLS.
+        apop: Whether APOP is offered, which needs passwords in clear.
+        domain: Our own name.  None: the host's, or its address.
+        limits: Every bound, deadlines included.
+        capabilities: What is offered.  None: `pop3.usual()`, and STLS with `tls`; USER
+            without TLS only if `logins` allows it.
+        tolerances: What is borne beyond the standard.
+        sessions: How many sessions are served at once; further ones wait.
+        report: Called with the mistakes of the application.  None: they are logged.
+        trace: Called with each line of each dialogue, secrets replaced.
+
+    Raises:
+        OSError: The address cannot be had.
+        ValueError: The domain is none, or implicit TLS has no context.
+    """
+    service = pop3_service(application, options)
+    listeners = [sock] if sock is not None else listen(host, port)
+    async with _running(
+        Server(_RUNTIME, listeners, service, sessions=sessions, report=report)
+    ) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def _running(server: Server) -> AsyncIterator[Server]:
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            server.begin(
+                lambda function, *arguments: group.create_task(function(*arguments)),
+                task.cancel,
+            )
+
+    task = asyncio.create_task(run())
+    try:
+        yield server
+        await server.stop()
+    finally:
+        task.cancel()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended(task)
+        finally:
+            server.close()

@@ -1,0 +1,267 @@
+"""Tests that are written once and run under asyncio and under trio."""
+
+import asyncio
+import functools
+import types
+from abc import ABC, abstractmethod
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import trio
+
+from smtp_pop_adapters import asyncio as asyncio_adapter
+from smtp_pop_adapters import trio as trio_adapter
+from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
+from smtp_pop_adapters._async_server import Server
+from smtp_pop_adapters._async_stream import Runtime
+from smtp_pop_adapters._asyncio_runtime import AsyncioRuntime
+from smtp_pop_adapters._trio_runtime import TrioRuntime
+from smtp_pop_core import pop3, smtp
+
+T = TypeVar("T")
+Serving = AbstractAsyncContextManager[Server]
+HOST: Final = "127.0.0.1"
+
+
+class Task:
+    """A function that runs at the same time; `result` waits for what it returns."""
+
+    def __init__(self, kit: "Kit", function: Callable[[], Awaitable[Any]]) -> None:
+        self._kit = kit
+        self._function = function
+        self._outcome: list[Any] = []
+
+    async def run(self) -> None:
+        try:
+            self._outcome.append(await self._function())
+        except Exception as error:
+            self._outcome.append(error)
+
+    async def result(self) -> Any:
+        while not self._outcome:
+            await self._kit.checkpoint()
+        return self._outcome[0]
+
+
+class Kit(ABC):
+    """What a test needs of asyncio or trio."""
+
+    runtime: Runtime
+
+    @abstractmethod
+    def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a test, and see that it leaves no task behind."""
+
+    async def checkpoint(self) -> None:
+        await self.runtime.checkpoint()
+
+    @abstractmethod
+    async def thread(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread."""
+
+    @abstractmethod
+    def tasks(
+        self,
+    ) -> AbstractAsyncContextManager[Callable[[Callable[[], Awaitable[Any]]], Task]]:
+        """Give a function that starts others; they are awaited in the end."""
+
+    @abstractmethod
+    def soon(self) -> AbstractAsyncContextManager[object]:
+        """Give a context that has no time at all, and then raises TimeoutError."""
+
+    @abstractmethod
+    async def cancelled_at(
+        self, number: int, function: Callable[[], Coroutine[Any, Any, T]]
+    ) -> bool:
+        """Call a function and cancel it at an await; say whether it came so far."""
+
+    @abstractmethod
+    def serve_smtp(
+        self, application: smtp.ApplicationFactory, **options: Any
+    ) -> Serving: ...
+
+    @abstractmethod
+    def serve_pop3(
+        self, application: pop3.ApplicationFactory, **options: Any
+    ) -> Serving: ...
+
+    @abstractmethod
+    def connect_smtp(self, *where: Any, **options: Any) -> Opening[SmtpClient]: ...
+
+    @abstractmethod
+    def connect_pop3(self, *where: Any, **options: Any) -> Opening[Pop3Client]: ...
+
+
+@types.coroutine
+def stepping(
+    coroutine: Coroutine[Any, Any, T], number: int, cancel: Callable[[], object]
+) -> Generator[Any, Any, tuple[bool, T]]:
+    """Run a coroutine, and call `cancel` at the await of that number."""
+    step: Callable[..., Any] = coroutine.send
+    outcome: Any = None
+    while True:
+        try:
+            trap = step(outcome)
+        except StopIteration as end:
+            return number <= 0, end.value
+        number -= 1
+        if number == 0:
+            cancel()
+        try:
+            step, outcome = coroutine.send, (yield trap)
+        except BaseException as error:
+            step, outcome = coroutine.throw, error
+
+
+class AsyncioKit(Kit):
+    runtime = AsyncioRuntime()
+
+    def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            await asyncio.wait_for(function(), 60)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        asyncio.run(main())
+
+    async def thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.to_thread(function)
+
+    @asynccontextmanager
+    async def tasks(
+        self,
+    ) -> AsyncIterator[Callable[[Callable[[], Awaitable[Any]]], Task]]:
+        async with asyncio.TaskGroup() as group:
+
+            def start(function: Callable[[], Awaitable[Any]]) -> Task:
+                task = Task(self, function)
+                group.create_task(task.run())
+                return task
+
+            yield start
+
+    @asynccontextmanager
+    async def soon(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(0.01):
+            yield
+
+    async def cancelled_at(
+        self, number: int, function: Callable[[], Coroutine[Any, Any, T]]
+    ) -> bool:
+        async def run() -> bool:
+            current = asyncio.current_task()
+            assert current is not None
+            passed, _ = await stepping(function(), number, current.cancel)
+            return passed
+
+        try:
+            return await asyncio.create_task(run())
+        except asyncio.CancelledError:
+            return True
+
+    def serve_smtp(
+        self, application: smtp.ApplicationFactory, **options: Any
+    ) -> Serving:
+        return asyncio_adapter.serve_smtp(application, HOST, **options)
+
+    def serve_pop3(
+        self, application: pop3.ApplicationFactory, **options: Any
+    ) -> Serving:
+        return asyncio_adapter.serve_pop3(application, HOST, **options)
+
+    def connect_smtp(self, *where: Any, **options: Any) -> Opening[SmtpClient]:
+        return asyncio_adapter.connect_smtp(*where, **options)
+
+    def connect_pop3(self, *where: Any, **options: Any) -> Opening[Pop3Client]:
+        return asyncio_adapter.connect_pop3(*where, **options)
+
+
+class TrioKit(Kit):
+    runtime = TrioRuntime()
+
+    def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            with trio.fail_after(60):
+                await function()
+
+        trio.run(main)
+
+    async def thread(self, function: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(function)
+
+    @asynccontextmanager
+    async def tasks(
+        self,
+    ) -> AsyncIterator[Callable[[Callable[[], Awaitable[Any]]], Task]]:
+        async with trio.open_nursery() as nursery:
+
+            def start(function: Callable[[], Awaitable[Any]]) -> Task:
+                task = Task(self, function)
+                nursery.start_soon(task.run)
+                return task
+
+            yield start
+
+    @asynccontextmanager
+    async def soon(self) -> AsyncIterator[None]:
+        try:
+            with trio.fail_after(0.01):
+                yield
+        except trio.TooSlowError as error:
+            raise TimeoutError from error
+
+    async def cancelled_at(
+        self, number: int, function: Callable[[], Coroutine[Any, Any, T]]
+    ) -> bool:
+        with trio.CancelScope() as scope:
+            passed, _ = await stepping(function(), number, scope.cancel)
+            return passed
+        return True
+
+    @asynccontextmanager
+    async def _serving(
+        self, serve: Callable[..., Awaitable[None]], *arguments: Any, **options: Any
+    ) -> AsyncIterator[Server]:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                functools.partial(serve, *arguments, HOST, **options)
+            )
+            yield server
+            await server.stop()
+
+    def serve_smtp(
+        self, application: smtp.ApplicationFactory, **options: Any
+    ) -> Serving:
+        return self._serving(trio_adapter.serve_smtp, application, **options)
+
+    def serve_pop3(
+        self, application: pop3.ApplicationFactory, **options: Any
+    ) -> Serving:
+        return self._serving(trio_adapter.serve_pop3, application, **options)
+
+    def connect_smtp(self, *where: Any, **options: Any) -> Opening[SmtpClient]:
+        return trio_adapter.connect_smtp(*where, **options)
+
+    def connect_pop3(self, *where: Any, **options: Any) -> Opening[Pop3Client]:
+        return trio_adapter.connect_pop3(*where, **options)
+
+
+KITS: Final[tuple[Kit, ...]] = (AsyncioKit(), TrioKit())
+
+
+def asynchronous(
+    test: Callable[..., Coroutine[Any, Any, None]],
+) -> Callable[..., None]:
+    """Make a test of an async function, whose first argument is a kit."""
+
+    @functools.wraps(test)
+    def run(kit: Kit, **arguments: Any) -> None:
+        kit.run(functools.partial(test, kit, **arguments))
+
+    return run
