@@ -8,9 +8,7 @@ import pytest
 from driving import (
     Close,
     Deaf,
-    Driver,
     Expect,
-    Peer,
     Say,
     Silence,
     Step,
@@ -402,28 +400,3 @@ def test_nothing_is_read_after_the_stop() -> None:
     talk.log_in()
     assert talk.hear(b"DELE 1\r\n", Stopping(), b"QUIT\r\n") == MARKED
     assert told == ["joe", "closed", Ending.STOPPING]
-
-
-# Left alone.
-
-
-def test_a_flow_may_be_closed_at_every_request() -> None:
-    said = b"AUTH PLAIN\r\n*\r\nUSER joe\r\nPASS secret\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n"
-    steps = 0
-    while True:
-        told.clear()
-        peer = Peer(Say(said), Close())
-        driver = Driver(peer)
-        flow = pop3.serve(connection(), Plain, logins=logins(Stored.PASSWORD))
-        try:
-            request = next(flow)
-            for _ in range(steps):
-                request = flow.send(driver.carry_out(request, ""))
-        except StopIteration:
-            break
-        asked = list(driver.asked)
-        flow.close()
-        assert driver.asked == asked
-        steps += 1
-    assert steps > 20
-    assert told == ["joe", [1], "closed", Ending.QUIT]
