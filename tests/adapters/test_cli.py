@@ -107,7 +107,7 @@ def test_the_program_says_what_it_can(
 WRONG = [
     # arguments, a part of the complaint
     (["receive"], "No such command"),
-    (["demo", "--adapter", "asyncio"], "No such option"),
+    (["demo", "--adapter", "gevent"], "is not one of"),
     (["serve", "--maildir", "m"], "Nothing to listen on"),
     (["serve", "--smtp", "127.0.0.1:0"], "--maildir"),
     (["serve", "--maildir", "m", "--smtp", "25"], "not HOST:PORT"),
@@ -547,8 +547,9 @@ def test_the_demo_shows_the_dialogue_and_succeeds() -> None:
     assert ended.stdout.endswith(b"equal octet by octet.\n")
 
 
-def test_the_demo_runs_here_as_well() -> None:
-    result = run("demo")
+@pytest.mark.parametrize("adapter", ["blocking", "asyncio", "trio"])
+def test_the_demo_runs_here_as_well(adapter: str) -> None:
+    result = run("demo", "--adapter", adapter)
     assert (result.exit_code, result.stderr) == (0, "")
 
 

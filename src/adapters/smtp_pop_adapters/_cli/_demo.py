@@ -3,8 +3,16 @@
 import secrets
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +21,8 @@ import click
 from smtp_pop_core import Error, Logins, sasl
 
 from .._tls import first_certificate
-from ..blocking import (
-    Pop3Client,
-    SmtpClient,
-    connect_pop3,
-    connect_smtp,
-    serve_pop3,
-    serve_smtp,
-)
 from ..maildir_application import MaildirReaders, MaildirUsers
+from ._adapters import ADAPTERS, Adapter, Pop3Client, SmtpClient, adapter_of, settled
 from ._values import endpoint, reason
 
 _HOST: Final = "127.0.0.1"
@@ -84,14 +85,21 @@ LETTERS: Final = (
 
 
 @click.command()
-def demo() -> None:
+@click.option(
+    "--adapter",
+    type=click.Choice(ADAPTERS),
+    default=ADAPTERS[0],
+    show_default=True,
+    help="What carries out the conversations.",
+)
+def demo(adapter: str) -> None:
     """Send real messages through servers here, fetch them back, and compare.
 
     SMTP and POP3 run inside TLS, and clients log in.  Shows the dialogues.  The exit
     code is 0 if every octet is where it should be.
     """
     with tempfile.TemporaryDirectory(prefix="smtp-pop-") as folder:
-        found = differences(LETTERS, Path(folder), click.echo)
+        found = differences(LETTERS, Path(folder), click.echo, adapter)
     if found:
         raise click.ClickException("\n".join(found))
 
@@ -128,7 +136,10 @@ def _certified() -> _Certified:
 
 
 def differences(
-    letters: Sequence[Letter], root: Path, show: Callable[[str], None]
+    letters: Sequence[Letter],
+    root: Path,
+    show: Callable[[str], None],
+    adapter: str = ADAPTERS[0],
 ) -> list[str]:
     """Send the letters, fetch them, and return what is not as it should be.
 
@@ -136,13 +147,25 @@ def differences(
         letters: What to send.
         root: An empty folder for the Maildirs.
         show: Called with each line of the dialogues and of the summary.
+        adapter: The name of the adapter.
     """
+    chosen = adapter_of(adapter)
+    return chosen.run(partial(_differences, chosen, letters, root, show))
+
+
+async def _differences(
+    adapter: Adapter,
+    letters: Sequence[Letter],
+    root: Path,
+    show: Callable[[str], None],
+) -> list[str]:
     tls = _certified()
     passwords = {name: secrets.token_urlsafe() for name in (*_USERS, "postmaster")}
     users = sasl.Users(passwords, key=secrets.token_bytes())
     logins = Logins(stored=users.stored, fake_salt_key=secrets.token_bytes())
     mistakes: list[Exception] = []
-    smtp_server = serve_smtp(
+    smtp_server = adapter.serve(
+        "smtp",
         MaildirUsers(root, _USERS, logins=users),
         _HOST,
         tls=tls.server,
@@ -150,7 +173,8 @@ def differences(
         logins=logins,
         report=mistakes.append,
     )
-    pop3_server = serve_pop3(
+    pop3_server = adapter.serve(
+        "pop3",
         MaildirReaders(root, users),
         _HOST,
         tls=tls.server,
@@ -158,11 +182,12 @@ def differences(
         logins=logins,
         report=mistakes.append,
     )
-    with smtp_server, pop3_server:
-        where = smtp_server.addresses[0], pop3_server.addresses[0]
+    async with smtp_server as receiver, pop3_server as store:
+        where = receiver.addresses[0], store.addresses[0]
         show(f"(SMTP on {endpoint(*where[0])}, POP3 on {endpoint(*where[1])})")
         show(f"(Maildirs in {root})")
-        with connect_smtp(
+        async with adapter.connect(
+            "smtp",
             *where[0],
             tls="require",
             context=tls.client,
@@ -170,12 +195,13 @@ def differences(
             mechanism="SCRAM-SHA-256-PLUS",
             trace=show,
         ) as client:
-            found = list(_send_all(client, letters, root, show))
+            found = [each async for each in _send_all(client, letters, root, show)]
             show("\n--- the end of SMTP")
         for name, password in passwords.items():
             show(f"\n--- {name} fetches")
             try:
-                with connect_pop3(
+                async with adapter.connect(
+                    "pop3",
                     *where[1],
                     tls="require",
                     context=tls.client,
@@ -183,7 +209,8 @@ def differences(
                     mechanism="SCRAM-SHA-256",
                     trace=show,
                 ) as reader:
-                    wrong = list(_fetch_all(reader, letters, name))
+                    fetching = _fetch_all(adapter, reader, letters, name)
+                    wrong = [each async for each in fetching]
             except Error as error:
                 wrong = [reason(error)]
             show("\n".join(wrong) or "(every octet came back)")
@@ -200,28 +227,27 @@ def differences(
     return found
 
 
-def _send_all(
+async def _send_all(
     client: SmtpClient,
     letters: Iterable[Letter],
     root: Path,
     show: Callable[[str], None],
-) -> Iterator[str]:
+) -> AsyncIterator[str]:
     for letter in letters:
         show(f"\n--- {letter.name}")
-        wrong = list(_send(client, letter, root))
+        wrong = [each async for each in _send(client, letter, root)]
         show("\n".join(wrong) or f"(stored for {', '.join(letter.users)})")
-        yield from (f"{letter.name}: {each}" for each in wrong)
+        for each in wrong:
+            yield f"{letter.name}: {each}"
 
 
-def _fetch_all(
-    client: Pop3Client, letters: Iterable[Letter], name: str
-) -> Iterator[str]:
+async def _fetch_all(
+    adapter: Adapter, client: Pop3Client, letters: Iterable[Letter], name: str
+) -> AsyncIterator[str]:
     """Fetch and delete all messages of a user, and give what is not as it should be."""
     wanted = [letter for letter in letters if name in letter.users]
     fetched: list[bytes] = []
-    result = client.collect(
-        lambda _, blocks: fetched.append(blocks.read()), delete_stored=True
-    )
+    result = await settled(client.collect(adapter.storing(fetched), delete_stored=True))
     if len(fetched) != len(wanted):
         yield f"{len(fetched)} messages came, not {len(wanted)}"
     for letter, came in zip(wanted, fetched, strict=False):
@@ -232,15 +258,18 @@ def _fetch_all(
         yield f"{len(result.deleted)} messages were deleted, not {len(wanted)}"
 
 
-def _send(client: SmtpClient, letter: Letter, root: Path) -> Iterator[str]:
+async def _send(client: SmtpClient, letter: Letter, root: Path) -> AsyncIterator[str]:
     """Send one letter, and give what is not as it should be."""
     before = _files(root)
-    result = client.send_mail("demo@example.com", letter.recipients, letter.content)
+    result = await settled(
+        client.send_mail("demo@example.com", letter.recipients, letter.content)
+    )
     if result.refused != list(letter.refused):
         yield f"refused for {result.refused}, not for {list(letter.refused)}"
     if len(result.accepted) != len(letter.recipients) - len(letter.refused):
         yield f"accepted for {result.accepted}"
-    yield from _compare(letter, before, _files(root))
+    for each in _compare(letter, before, _files(root)):
+        yield each
 
 
 def _compare(

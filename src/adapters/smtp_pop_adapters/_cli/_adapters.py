@@ -1,0 +1,172 @@
+"""The three adapters behind one face, for the demo, which is written once."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+)
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+import click
+
+from smtp_pop_core import pop3
+
+from .. import _async_clients, blocking
+
+T = TypeVar("T")
+
+ADAPTERS: Final = ("blocking", "asyncio", "trio")
+
+SmtpClient = blocking.SmtpClient | _async_clients.SmtpClient
+Pop3Client = blocking.Pop3Client | _async_clients.Pop3Client
+
+
+class Listening(Protocol):
+    """A server of any adapter."""
+
+    addresses: list[tuple[str, int]]
+
+
+async def settled(outcome: T | Awaitable[T]) -> T:
+    """Return what a method of a client has come to, awaited where that applies."""
+    if inspect.isawaitable(outcome):
+        answer: T = await outcome
+        return answer
+    return outcome
+
+
+class Adapter(ABC):
+    """Clients and servers, whose contexts are entered with `async with`."""
+
+    @abstractmethod
+    def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run an async function to its end."""
+
+    @abstractmethod
+    def serve(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Listening]:
+        """Call `serve_smtp` or `serve_pop3`."""
+
+    @abstractmethod
+    def connect(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        """Call `connect_smtp` or `connect_pop3`."""
+
+    def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
+        """Return what `collect` calls with each message."""
+
+        async def store(_: pop3.Listed, blocks: Any) -> None:
+            fetched.append(await blocks.read())
+
+        return store
+
+
+class _Blocking(Adapter):
+    def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            function().send(None)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        raise AssertionError("nothing was to be waited for")
+
+    @asynccontextmanager
+    async def _entered(self, context: AbstractContextManager[T]) -> AsyncIterator[T]:
+        with context as it:
+            yield it
+
+    def serve(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Listening]:
+        serve = getattr(blocking, f"serve_{protocol}")
+        return self._entered(serve(*arguments, **options))
+
+    def connect(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        connect = getattr(blocking, f"connect_{protocol}")
+        return self._entered(connect(*arguments, **options))
+
+    def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
+        return lambda _, blocks: fetched.append(blocks.read())
+
+
+class _Asyncio(Adapter):
+    def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        import asyncio
+
+        return asyncio.run(function())
+
+    def serve(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Listening]:
+        from .. import asyncio
+
+        serve: Callable[..., AbstractAsyncContextManager[Listening]]
+        serve = getattr(asyncio, f"serve_{protocol}")
+        return serve(*arguments, **options)
+
+    def connect(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        from .. import asyncio
+
+        connect: Callable[..., AbstractAsyncContextManager[Any]]
+        connect = getattr(asyncio, f"connect_{protocol}")
+        return connect(*arguments, **options)
+
+
+class _Trio(Adapter):
+    def run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        import trio
+
+        return trio.run(function)
+
+    @asynccontextmanager
+    async def serve(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AsyncIterator[Listening]:
+        import trio as library
+
+        from .. import trio
+
+        serve = getattr(trio, f"serve_{protocol}")
+        try:
+            async with library.open_nursery() as nursery:
+                server = await nursery.start(partial(serve, *arguments, **options))
+                yield server
+                await server.stop()
+        except BaseExceptionGroup as group:  # the sessions report what they raise
+            raise group.exceptions[0] from None
+
+    def connect(
+        self, protocol: str, *arguments: Any, **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        from .. import trio
+
+        connect: Callable[..., AbstractAsyncContextManager[Any]]
+        connect = getattr(trio, f"connect_{protocol}")
+        return connect(*arguments, **options)
+
+
+def adapter_of(name: str) -> Adapter:
+    """Return the adapter of a name.
+
+    Raises:
+        ClickException: trio is missing.
+    """
+    if name == "trio":
+        try:
+            import trio  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                "trio is missing: install smtp-pop-core[trio]"
+            ) from error
+        return _Trio()
+    return _Asyncio() if name == "asyncio" else _Blocking()
