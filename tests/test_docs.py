@@ -18,12 +18,14 @@ import pytest
 import smtp_pop_core
 from certificates import AUTHORITY, client_context, server_context
 from peers import free_port
+from smtp_pop_adapters import asyncio as asyncio_adapter
 from smtp_pop_adapters import (
     blocking,
     maildir,
     maildir_application,
     maildir_maildrop,
 )
+from smtp_pop_adapters import trio as trio_adapter
 from smtp_pop_core import Blocks, Logins, pop3, proxy, sasl, smtp, testing
 
 ROOT = Path(__file__).parent.parent
@@ -137,6 +139,7 @@ def test_no_page_has_blocks_that_are_not_run() -> None:
     assert {page.stem for page in PAGES if blocks(page)} == {
         *("README", "design", "index", "tutorial", "io", "security"),
         *("coming-from-smtplib", "coming-from-poplib", "coming-from-aiosmtpd"),
+        *("asyncio", "trio"),
     }
 
 
@@ -229,6 +232,14 @@ def test_both_sides_of_a_comparison_run(
     assert ("send: 'noop" in said.err) is (other == "smtplib")
 
 
+@pytest.mark.parametrize("name", ["asyncio", "trio"])
+def test_the_block_of_an_async_adapter_runs(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(blocks(DOCS / "reference" / f"{name}.md"), name)
+    assert capsys.readouterr().out == "7 octets\n"
+
+
 def test_the_blocks_of_the_first_page_run(
     ends: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +259,8 @@ DOORS: list[tuple[str, ModuleType]] = [
     ("smtp_pop_core.proxy", proxy),
     ("smtp_pop_core.testing", testing),
     ("smtp_pop_adapters.blocking", blocking),
+    ("smtp_pop_adapters.asyncio", asyncio_adapter),
+    ("smtp_pop_adapters.trio", trio_adapter),
     ("smtp_pop_adapters.maildir", maildir),
     ("smtp_pop_adapters.maildir_application", maildir_application),
     ("smtp_pop_adapters.maildir_maildrop", maildir_maildrop),
