@@ -77,7 +77,7 @@ class Talk:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_drawn_is_read_as_it_was_written(kind: type[pop3.Command]) -> None:
-    @settings(max_examples=25, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=15, derandomize=True, database=None, deadline=None)
     @given(testing.pop3_commands(kind))
     def check(command: pop3.Command) -> None:
         assert type(command) is kind
@@ -93,7 +93,7 @@ def test_what_is_drawn_is_read_as_it_was_written(kind: type[pop3.Command]) -> No
 def test_after_utf8_names_and_passwords_are_beyond_ascii(
     kind: type[pop3.Command],
 ) -> None:
-    @settings(max_examples=25, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=15, derandomize=True, database=None, deadline=None)
     @given(testing.pop3_commands(kind, utf8=True))
     def check(command: pop3.Command) -> None:
         assert Talk(pop3.Utf8(), *KINDS[kind]).say(command) == command
@@ -114,7 +114,7 @@ def test_no_command_is_drawn_that_no_client_sends() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_responses_are_read_as_they_were_written(kind: type[pop3.Command]) -> None:
-    @settings(max_examples=25, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=15, derandomize=True, database=None, deadline=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         talk = Talk(*KINDS[kind])
@@ -128,7 +128,7 @@ def test_responses_are_read_as_they_were_written(kind: type[pop3.Command]) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_lang_responses_are_beyond_ascii(kind: type[pop3.Command]) -> None:
-    @settings(max_examples=25, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=15, derandomize=True, database=None, deadline=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         talk = Talk(pop3.Lang("de"), *KINDS[kind])
@@ -184,7 +184,7 @@ def test_a_response_brings_what_was_asked_for(
 ) -> None:
     drawn = set()
 
-    @settings(max_examples=25, derandomize=True, database=None)
+    @settings(max_examples=15, derandomize=True, database=None)
     @given(testing.pop3_responses(command))
     def check(response: Response) -> None:
         assert type(response.data) is brings[response.cls]
