@@ -246,6 +246,15 @@ def test_a_write_brings_many_commands(offers: list[str], writes: int) -> None:
     assert server.writes == writes
 
 
+def test_a_bound_in_octets_leaves_many_commands_to_a_write() -> None:
+    """293 of 27 octets first, and 142 or more whenever half the octets are left."""
+    limits = Limits(pipelined_commands=10**6)
+    server = Counting(b"+OK\r\n")
+    conn = logged_in("PIPELINING", limits=limits)
+    Driver(server).run(pop3.delete(conn, range(10**19, 10**19 + 2_000)))
+    assert server.writes <= 2 + (2_000 - 293) // 142
+
+
 # A sink that fails.
 
 
