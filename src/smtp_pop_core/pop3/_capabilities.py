@@ -42,7 +42,8 @@ class Capability:
     Attributes:
         tag: What CAPA calls it, in upper case.
         verbs: The commands that it adds; each has a response of one line.
-        rows: The rows that it adds to the table of a connection.
+        rows: The rows that it adds to the table of a connection.  What it adds to USER
+            has to lead to AUTHORIZATION also by ERR, as all else there does.
     """
 
     __slots__ = ()
