@@ -38,7 +38,7 @@ LAYERS: Final[Mapping[float, str]] = {
     8: "smtp/_connection pop3/_connection",
     9: "smtp/_application smtp/_results smtp/_message smtp/_exchange smtp/_needs "
     "pop3/_application pop3/_results pop3/_exchange pop3/_top",
-    9.3: "pop3/_plan",
+    9.3: "pop3/_plan pop3/_snapshot",
     9.5: "smtp/_client pop3/_client pop3/_retrieve",
     10: "smtp/_open smtp/_send smtp/_server pop3/_open pop3/_collect pop3/_server",
     11: "/ smtp/ pop3/",

@@ -4,7 +4,7 @@ Responses are gathered and written in one go before the server waits.  Nothing i
 removed but at QUIT after a login; every other end leaves the maildrop as it was.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
@@ -69,10 +69,8 @@ from ._responses import (
     Command,
     Response,
     ResponseCode,
-    Sizes,
-    Totals,
-    UniqueIds,
 )
+from ._snapshot import Snapshot
 from ._top import Head
 
 _FAILED: Final = Response(ERR, "Local error in processing", ResponseCode.SYS_TEMP)
@@ -162,9 +160,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._maildrop: Maildrop | AsyncMaildrop | None = None
         self._release: Callable[[], object] | None = None  # gives the maildrop back
         self._content: Any = None  # what a message is read from
-        self._messages: tuple[Message, ...] = ()
-        self._deleted: set[int] = set()
-        self._octets = 0  # of those that are not marked as deleted
+        self._snapshot = Snapshot()
 
     def failed(self) -> Response:
         """Return the response to what went wrong in the application."""
@@ -251,42 +247,16 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             case Connect() if self.decides("connect"):
                 response = yield from self.ask(application.connect)
             case Stat():
-                count = len(self._messages) - len(self._deleted)
-                return Response(OK, data=Totals(count, self._octets))
-            case List(number=number):
-                return self._listing(number, self._sizes)
-            case Uidl(number=number):
-                return self._listing(number, self._unique_ids)
-            case Dele(number=number) if self._has(number):
-                self._deleted.add(number)
-                self._octets -= self._messages[number - 1].size
+                return Response(OK, data=self._snapshot.totals)
+            case List() | Uidl():
+                return self._snapshot.listing(command)
+            case Dele(number=number) if self._snapshot.mark(number):
                 return Response(OK, "Marked as deleted")
             case Rset():
-                self._deleted.clear()
-                self._octets = sum(each.size for each in self._messages)
+                self._snapshot.reset()
             case _ if type(command) not in _OURS and self.decides("command"):
                 response = yield from self.ask(application.command, command)
         return self._conn.default_response(command) if response is None else response
-
-    def _has(self, number: int) -> bool:
-        return 1 <= number <= len(self._messages) and number not in self._deleted
-
-    def _listing(
-        self, number: int | None, data: Callable[[list[int]], Sizes | UniqueIds]
-    ) -> Response:
-        if number is not None:
-            if not self._has(number):
-                return NO_SUCH_MESSAGE
-            return Response(OK, data=data([number]))
-        everything = range(1, len(self._messages) + 1)
-        left = [each for each in everything if each not in self._deleted]
-        return Response(OK, f"{len(left)} messages", data=data(left))
-
-    def _sizes(self, numbers: list[int]) -> Sizes:
-        return Sizes({each: self._messages[each - 1].size for each in numbers})
-
-    def _unique_ids(self, numbers: list[int]) -> UniqueIds:
-        return UniqueIds({each: self._messages[each - 1].unique_id for each in numbers})
 
     def _say(self, response: Response) -> Flow[bool]:
         """Gather a response; what cannot be sent is a mistake of the application.
@@ -369,7 +339,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         try:
             maildrop = yield Ask(self._application.open, (identity,))
             self._release = maildrop.close
-            messages = _checked(maildrop.messages)
+            snapshot = Snapshot(maildrop.messages)
         except Exception as error:
             yield from self.release()
             if isinstance(error, MaildropInUse):
@@ -379,23 +349,22 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 yield from self._say(_FAILED)
             return
         self._maildrop = maildrop
-        self._messages = messages
-        self._octets = sum(each.size for each in messages)
+        self._snapshot = snapshot
         self._peer._identity = identity
-        text = f"{len(messages)} messages, {self._octets} octets"
+        totals = snapshot.totals
+        text = f"{totals.messages} messages, {totals.octets} octets"
         yield from self._say(Response(OK, text))
 
     def _send_message(self, number: int, head: Head | None) -> Flow[None]:
         """Send a message, or its beginning."""
-        maildrop = self._maildrop
-        if maildrop is None or not self._has(number):
+        message = self._snapshot.find(number)
+        if message is None:
             yield from self._say(NO_SUCH_MESSAGE)
-            return
-        if self._messages[number - 1].utf8 and not self._conn.utf8:
+        elif message.utf8 and not self._conn.utf8:
             yield from self._say(_NEEDS_UTF8)
-            return
-        yield from self._transmit(maildrop, number, head)
-        yield from self._let_go()
+        else:
+            yield from self._transmit(message, number, head)
+            yield from self._let_go()
 
     def _let_go(self) -> Flow[None]:
         """Close what a message was read from, a generator or a file for one."""
@@ -404,11 +373,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if close is not None:
             yield from self.ask(close, shield=True)
 
-    def _transmit(
-        self, maildrop: Maildrop | AsyncMaildrop, number: int, head: Head | None
-    ) -> Flow[None]:
+    def _transmit(self, message: Message, number: int, head: Head | None) -> Flow[None]:
         """Send a message; if it breaks off, the session ends."""
-        conn, message = self._conn, self._messages[number - 1]
+        conn, maildrop = self._conn, self._maildrop
+        if maildrop is None:
+            raise AssertionError("a message without a maildrop")
         try:
             self._content = yield Ask(maildrop.read, (number,))
             source = Source(self._content, conn.limits.block)
@@ -459,7 +428,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """Remove what is marked, give the maildrop back, and say goodbye."""
         response = self._conn.default_response(Quit())
         if self._maildrop is not None:
-            deleted = frozenset(self._deleted)
+            deleted = frozenset(self._snapshot.deleted)
             if deleted:  # nothing is removed as long as the client takes no answers
                 yield from self.flush()
             try:
@@ -478,22 +447,6 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
 class _NoMechanism(Exception):
     """The mechanism is not offered."""
-
-
-def _checked(messages: Iterable[object]) -> tuple[Message, ...]:
-    """Return the messages of a maildrop as they stay for the session.
-
-    Raises:
-        TypeError: One of them is none.
-        ValueError: They are too large together to be written.
-    """
-    found = []
-    for each in messages:
-        if not isinstance(each, Message):
-            raise TypeError(f"not a message of a maildrop: {each!r}")
-        found.append(each)
-    Totals(len(found), sum(each.size for each in found))
-    return tuple(found)
 
 
 def _following(source: Source, head: Head | None) -> Flow[bytes]:

@@ -1,0 +1,82 @@
+"""The messages of a maildrop as one session sees them, and which of them are marked."""
+
+from collections.abc import Iterable
+
+from ._application import Message
+from ._commands import List, Uidl
+from ._defaults import NO_SUCH_MESSAGE
+from ._responses import OK, Response, Sizes, Totals, UniqueIds
+
+
+class Snapshot:
+    """Messages whose numbers stay as they are, whatever is marked as deleted.
+
+    Args:
+        messages: What a maildrop has; the first has number 1.
+
+    Attributes:
+        deleted: The numbers of those that are marked.  `mark` adds one.
+        octets: The size of those that are not marked.
+
+    Raises:
+        TypeError: One of them is no message.
+        ValueError: They are too large together to be written.
+    """
+
+    __slots__ = ("_all", "_messages", "deleted", "octets")
+
+    def __init__(self, messages: Iterable[object] = ()) -> None:
+        found = []
+        for each in messages:
+            if not isinstance(each, Message):
+                raise TypeError(f"not a message of a maildrop: {each!r}")
+            found.append(each)
+        self._messages = tuple(found)
+        self._all = Totals(len(found), sum(each.size for each in found))
+        self.octets = self._all.octets
+        self.deleted: set[int] = set()
+
+    def find(self, number: int) -> Message | None:
+        """Return the message of that number; None if there is none, or it is marked."""
+        if number in self.deleted or not 1 <= number <= len(self._messages):
+            return None
+        return self._messages[number - 1]
+
+    @property
+    def totals(self) -> Totals:
+        """How many there are that are not marked, and their size."""
+        return Totals(self._all.messages - len(self.deleted), self.octets)
+
+    def mark(self, number: int) -> bool:
+        """Mark a message as deleted; return False if there is none to be marked."""
+        message = self.find(number)
+        if message is None:
+            return False
+        self.deleted.add(number)
+        self.octets -= message.size
+        return True
+
+    def reset(self) -> None:
+        """Take all marks back."""
+        self.deleted.clear()
+        self.octets = self._all.octets
+
+    def listing(self, command: List | Uidl) -> Response:
+        """Return the response to LIST or UIDL."""
+        numbers = [command.number] if command.number else self._left()
+        if command.number and self.find(command.number) is None:
+            return NO_SUCH_MESSAGE
+        data = self._sizes(numbers) if isinstance(command, List) else self._ids(numbers)
+        return Response(
+            OK, "" if command.number else f"{len(numbers)} messages", data=data
+        )
+
+    def _left(self) -> list[int]:
+        everything = range(1, len(self._messages) + 1)
+        return [number for number in everything if number not in self.deleted]
+
+    def _sizes(self, numbers: list[int]) -> Sizes:
+        return Sizes({each: self._messages[each - 1].size for each in numbers})
+
+    def _ids(self, numbers: list[int]) -> UniqueIds:
+        return UniqueIds({each: self._messages[each - 1].unique_id for each in numbers})
