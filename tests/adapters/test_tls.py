@@ -477,7 +477,8 @@ def test_who_closes_does_not_wait_for_room(
 ) -> None:
     stream, server, octets = full
     stream.close()
-    with pytest.raises(ssl.SSLEOFError):  # nothing is there that ends TLS
+    # nothing is there that ends TLS; the system may have dropped what was unread
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
         all(iter(lambda: server.recv(octets), b""))
 
 
