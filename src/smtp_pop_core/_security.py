@@ -3,7 +3,7 @@
 They are looked at before anything is sent, and nothing that a peer says lowers them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -75,6 +75,43 @@ class Security:
         """
         return tls and self.policy is not Tls.OPPORTUNISTIC
 
+    def shown(self, *, tls: bool) -> sasl.Credentials:
+        """Return what is shown, now that the connection has TLS or has not.
+
+        Raises:
+            PolicyError: There is nothing, or no TLS where it is required.
+        """
+        if self.credentials is None:
+            raise PolicyError("there is nothing to log in with")
+        if self.policy in (Tls.REQUIRE, Tls.IMPLICIT) and not tls:
+            raise PolicyError("TLS is required, and there is none")
+        return self.credentials
+
+    def choose(
+        self,
+        offered: Collection[str],
+        credentials: sasl.Credentials,
+        *,
+        mechanism: str | Sequence[str] | None,
+        tls: bool,
+        negotiated: Negotiated | None,
+    ) -> sasl.Mechanism:
+        """Choose a mechanism, as `sasl.choose` does.
+
+        Raises:
+            PolicyError: None fits.
+            ValueError: A name is not that of one that is known.
+        """
+        return sasl.choose(
+            offered,
+            credentials,
+            mechanism=mechanism,
+            mechanisms=self.mechanisms,
+            tls=self.hides(tls=tls),
+            allow_insecure=self.allow_insecure,
+            bindings=_bindings(negotiated),
+        )
+
     def context(
         self,
         nonce: str,
@@ -88,7 +125,7 @@ class Security:
             service=service,
             host=self.server_hostname,
             port=self.port,
-            bindings={} if negotiated is None else negotiated.bindings,
+            bindings=_bindings(negotiated),
             offered=frozenset(offered),
         )
 
@@ -161,7 +198,7 @@ class Logins:
             stored=stored,
             tls=tls,
             allow_insecure=self.allow_insecure,
-            bindings={} if negotiated is None else negotiated.bindings,
+            bindings=_bindings(negotiated),
         )
 
     def begin(
@@ -185,7 +222,12 @@ class Logins:
             nonce=nonce,
             fake_salt_key=self.fake_salt_key,
             host=host,
-            bindings={} if negotiated is None else negotiated.bindings,
+            bindings=_bindings(negotiated),
             offered=frozenset(offered),
             iterations=self.iterations,
         )
+
+
+def _bindings(negotiated: Negotiated | None) -> Mapping[str, bytes]:
+    """The channel bindings at hand."""
+    return {} if negotiated is None else negotiated.bindings

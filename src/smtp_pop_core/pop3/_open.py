@@ -141,11 +141,7 @@ def log_in(
         ValueError: The credentials cannot be used so, or a mechanism is not known.  The
             same.
     """
-    credentials = security.credentials
-    if credentials is None:
-        raise PolicyError("there is nothing to log in with")
-    if security.policy in (Tls.REQUIRE, Tls.IMPLICIT) and not conn.tls:
-        raise PolicyError("TLS is required, and there is none")
+    credentials = security.shown(tls=conn.tls)
     name, mechanism = _choose(conn, security, credentials, negotiated)
     if mechanism is not None:
         login = _Login(conn, mechanism)
@@ -222,14 +218,12 @@ def _choose(
             if name in (_USER, _APOP):
                 _check_plain(conn, security, credentials, name)
                 return name, None
-            mechanism = sasl.choose(
+            mechanism = security.choose(
                 conn.mechanisms,
                 credentials,
                 mechanism=name,
-                mechanisms=security.mechanisms,
-                tls=security.hides(tls=conn.tls),
-                allow_insecure=security.allow_insecure,
-                bindings={} if negotiated is None else negotiated.bindings,
+                tls=conn.tls,
+                negotiated=negotiated,
             )
         except PolicyError as error:
             reasons.append(str(error))

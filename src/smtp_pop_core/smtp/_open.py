@@ -120,19 +120,13 @@ def log_in(
             required.  Nothing secret was sent.
         ValueError: The credentials cannot be used with the mechanism.  The same.
     """
-    credentials = security.credentials
-    if credentials is None:
-        raise PolicyError("there is nothing to log in with")
-    if security.policy in (Tls.REQUIRE, Tls.IMPLICIT) and not conn.tls:
-        raise PolicyError("TLS is required, and there is none")
-    mechanism = sasl.choose(
+    credentials = security.shown(tls=conn.tls)
+    mechanism = security.choose(
         conn.mechanisms,
         credentials,
         mechanism=security.mechanism,
-        mechanisms=security.mechanisms,
-        tls=security.hides(tls=conn.tls),
-        allow_insecure=security.allow_insecure,
-        bindings={} if negotiated is None else negotiated.bindings,
+        tls=conn.tls,
+        negotiated=negotiated,
     )
     login = _Login(conn, mechanism)
     yield from login.carry_out(security, credentials, "smtp", negotiated)
