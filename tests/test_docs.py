@@ -303,6 +303,32 @@ def test_whatever_is_public_is_in_the_reference_once() -> None:
     assert set(entries.values()) == {1}
 
 
+def has_hidden_base(kind: type, public: set[object]) -> bool:
+    """Whether a class has members from one of ours that has no place of its own."""
+    return any(
+        base.__module__.startswith("smtp_pop_")
+        and base not in public
+        and any(not name.startswith("_") for name in vars(base))
+        for base in kind.__mro__[1:]
+    )
+
+
+def test_what_a_class_has_from_a_hidden_base_is_in_the_reference() -> None:
+    doors = dict(DOORS)
+    found = [getattr(door, name) for _, door in DOORS for name in public_names(door)]
+    public: set[object] = {each for each in found if isinstance(each, type)}
+    shown: dict[str, bool] = {}
+    for page in (DOCS / "reference").glob("*.md"):
+        for part in page.read_text("utf-8").split("currentmodule:: ")[1:]:
+            where = part.split()[0]
+            directives = re.findall(r"autoclass:: (\w+)\n((?:   :.*\n)*)", part)
+            for name, options in directives:
+                if has_hidden_base(getattr(doors[where], name), public):
+                    shown[f"{where}.{name}"] = ":inherited-members:" in options
+    assert {"smtp_pop_core.smtp.Connection", "smtp_pop_core.pop3.Peer"} <= shown.keys()
+    assert [name for name, it_is in shown.items() if not it_is] == []
+
+
 # The standards
 
 REQUIREMENTS = generator().requirements()
