@@ -244,6 +244,7 @@ class Driver:
         self.reports: list[Exception] = []
         self.asked: list[str] = []
         self._streams = {"": stream, **others}
+        self._left = dict.fromkeys(self._streams, b"")  # said, and not taken yet
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result."""
@@ -265,8 +266,10 @@ class Driver:
         """Carry one request out and return its answer."""
         stream = self._streams[label]
         match request:
-            case Read():
-                return stream.read()
+            case Read(most):
+                data = self._left[label] or stream.read()
+                self._left[label] = b"" if most is None else data[most:]
+                return data[:most]
             case Write(data, heed):
                 return stream.write(data, heed=heed)
             case Deadline(seconds):

@@ -22,7 +22,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Give the next octets of the peer; b"" when it will send no more."""
+    """Give the next octets of the peer; b"" when it will send no more.
+
+    Attributes:
+        most: How many at most, above 0; further ones are for the next Read or the
+            Handshake.  None: as many as there are.
+    """
+
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

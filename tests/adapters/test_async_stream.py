@@ -134,6 +134,52 @@ async def test_the_end_of_the_peer_is_received_again_and_again(kit: Kit) -> None
 
 
 @asynchronous
+async def test_no_more_is_taken_than_was_asked_for(kit: Kit) -> None:
+    async with pair(kit) as (stream, peer):
+        peer.sendall(b"PROXY EHLO x\r\n")
+        peer.close()
+        assert await stream.receive(1) == b"P"
+        assert await stream.receive(5) == b"ROXY "
+        assert await stream.receive(100) == b"EHLO x\r\n"
+        assert await stream.receive(1) == b""
+        assert await stream.receive() == b""
+
+
+@asynchronous
+async def test_what_was_heard_early_is_given_in_pieces_too(kit: Kit) -> None:
+    async with pair(kit) as (stream, peer):
+        peer.sendall(b"552 too large\r\n")
+        assert await stream.transmit(b"content", heed=True) is True
+        assert await stream.receive(3) == b"552"
+        assert await stream.receive() == b" too large\r\n"
+        peer.close()
+        assert await stream.transmit(b"content", heed=True) is True
+        assert [await stream.receive(3), await stream.receive()] == [b"", b""]
+
+
+@asynchronous
+async def test_a_flow_reads_as_many_octets_as_it_wants(kit: Kit) -> None:
+    def flow() -> Flow[list[bytes]]:
+        return [(yield Read(2)), (yield Read(most=3)), (yield Read())]
+
+    async with pair(kit) as (stream, peer):
+        peer.sendall(b"abcdefgh")
+        assert await Driver(kit.runtime, stream).run(flow()) == [b"ab", b"cde", b"fgh"]
+
+
+@asynchronous
+async def test_a_peer_says_much_while_little_is_taken(kit: Kit) -> None:
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        said = start(lambda: kit.thread(lambda: peer.sendall(LONG)))
+        first = [await stream.receive(1) for _ in range(1_000)]
+        left = len(LONG) - 1_000
+        while left:
+            left -= len(await stream.receive())
+        assert b"".join(first) == LONG[:1_000]
+        assert await said.result() is None
+
+
+@asynchronous
 async def test_who_has_said_all_can_still_be_answered(kit: Kit) -> None:
     async with pair(kit) as (stream, peer):
         peer.shutdown(socket.SHUT_WR)
@@ -469,6 +515,40 @@ async def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
         heard = [await stream.receive() for _ in range(3)]
         assert heard == [b"last words", b"", b""]
         stream.close()
+
+
+@asynchronous
+async def test_tls_begins_behind_the_octets_that_were_read(kit: Kit) -> None:
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+
+        def greet() -> bytes:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = client_context().wrap_bio(incoming, outgoing, server_hostname=NAME)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            peer.sendall(b"PROXY" + outgoing.read())  # in one segment
+            incoming.write(peer.recv(65_536))
+            tls.do_handshake()
+            tls.write(b"EHLO x\r\n")
+            peer.sendall(outgoing.read())
+            return b"done"
+
+        greeted = start(lambda: kit.thread(greet))
+        assert await stream.receive(5) == b"PROXY"
+        await stream.handshake(server_context(), None)
+        assert await greeted.result() == b"done"
+        assert await stream.receive(4) == b"EHLO"
+        assert await stream.receive() == b" x\r\n"
+
+
+@asynchronous
+async def test_what_was_said_in_clear_is_not_read_inside_tls(kit: Kit) -> None:
+    async with pair(kit) as (stream, peer):
+        peer.sendall(b"250 AUTH PLAIN\r\n")
+        assert await stream.transmit(b"STARTTLS\r\n", heed=True) is True
+        with pytest.raises(ssl.SSLError, match="spoken before the handshake"):
+            await stream.handshake(client_context(), NAME)
+        assert await stream.receive() == b"250 AUTH PLAIN\r\n"
 
 
 @asynchronous

@@ -110,6 +110,40 @@ def test_the_end_of_the_peer_is_received_again_and_again(
     assert [stream.receive() for _ in range(3)] == [b"last words", b"", b""]
 
 
+def test_no_more_is_taken_than_was_asked_for(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"PROXY EHLO x\r\n")
+    peer.close()
+    assert [stream.receive(most) for most in (1, 5)] == [b"P", b"ROXY "]
+    assert stream.receive(100) == b"EHLO x\r\n"
+    assert [stream.receive(1), stream.receive()] == [b"", b""]
+
+
+def test_what_was_heard_early_is_given_in_pieces_too(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    peer.sendall(b"552 too large\r\n")
+    assert stream.transmit(b"content", heed=True) is True
+    assert [stream.receive(3), stream.receive()] == [b"552", b" too large\r\n"]
+    peer.close()
+    assert stream.transmit(b"content", heed=True) is True
+    assert [stream.receive(3), stream.receive()] == [b"", b""]
+
+
+def test_a_flow_reads_as_many_octets_as_it_wants(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    def flow() -> Flow[list[bytes]]:
+        return [(yield Read(2)), (yield Read(most=3)), (yield Read())]
+
+    stream, peer = pair
+    peer.sendall(b"abcdefgh")
+    assert Driver(stream).run(flow()) == [b"ab", b"cde", b"fgh"]
+
+
 def test_more_than_the_socket_takes_is_sent_in_parts(
     pair: tuple[Stream, socket.socket],
 ) -> None:

@@ -99,8 +99,8 @@ class Driver:
 
     async def _carry_out(self, request: Request, label: str) -> object:
         match request:
-            case Read():
-                return await self._streams[label].receive()
+            case Read(most):
+                return await self._streams[label].receive(most)
             case Write(data, heed):
                 return await self._streams[label].transmit(data, heed=heed)
             case Handshake(server_hostname):

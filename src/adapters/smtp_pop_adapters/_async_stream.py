@@ -76,8 +76,12 @@ class Wire(ABC):
         """Octets that were put and are not sent yet."""
 
     @abstractmethod
-    def take(self) -> bytes | None:
-        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+    def take(self, most: int | None = None) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet.
+
+        Args:
+            most: How many octets at most; None: as many as there are.
+        """
 
     @abstractmethod
     def put(self, data: bytes | memoryview) -> None:
@@ -184,8 +188,11 @@ class Stream:
         """Let reads and writes together take so many seconds from now."""
         self._deadline = None if seconds is None else self._runtime.now() + seconds
 
-    async def receive(self) -> bytes:
+    async def receive(self, most: int | None = None) -> bytes:
         """Return what the peer says next, b"" at its end or when it is gone.
+
+        Args:
+            most: How many octets at most; None: as many as there are.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -195,9 +202,8 @@ class Stream:
         while True:
             self._heed_stop()
             self._seconds_left()  # also a peer that never pauses has to be in time
-            if self._has_spoken():
-                data, self._early = self._early, None
-                return data or b""
+            if self._has_spoken(most):
+                return self._take_early(most)
             await self._wait(read=True, heed_stop=True)
 
     async def transmit(self, data: bytes, *, heed: bool = False) -> bool:
@@ -245,12 +251,15 @@ class Stream:
             certificate: For a server, its own certificate in DER, or None.
 
         Raises:
-            ssl.SSLError: There is no agreement, or the certificate is not good.
+            ssl.SSLError: There is no agreement, the certificate is not good, or the
+                peer has spoken before.
             OSError: The peer is gone.
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
         await self._runtime.checkpoint()
+        if self._early is not None:  # said in clear, and not to be read inside TLS
+            raise ssl.SSLError("the peer has spoken before the handshake")
         self._tls = tls = Tls(context, server_hostname)
         while True:
             try:
@@ -323,23 +332,33 @@ class Stream:
             raise TimeoutError("the peer was too slow")
         return left
 
-    def _has_spoken(self) -> bool:
+    def _take_early(self, most: int | None) -> bytes:
+        early = self._early or b""
+        data = early[:most]
+        self._early = early[len(data) :] or None
+        return data
+
+    def _has_spoken(self, most: int | None = None) -> bool:
         """Whether the peer has said something, or closed, that is not received yet.
 
         What TLS says for itself is nothing of the kind: a ticket, or new keys.
+
+        Args:
+            most: How many octets to take from the wire at most, to find out.
         """
         if self._early is None:
-            self._early = self._wire.take() if self._tls is None else self._open()
+            take = self._wire.take if self._tls is None else self._open
+            self._early = take(most)
         return self._early is not None
 
-    def _open(self) -> bytes | None:
+    def _open(self, most: int | None) -> bytes | None:
         """Return what has arrived inside TLS, as `Wire.take` does without."""
         wire, tls = self._wire, self._tls
         if tls is None:
             raise AssertionError("there is no TLS")
         if wire.unsent > _UNTAKEN:
             return b""
-        while (data := tls.open()) is None and (octets := wire.take()) is not None:
+        while (data := tls.open(most)) is None and (octets := wire.take()) is not None:
             tls.feed(octets)
         wire.put(tls.to_send())  # an alert, or the answer to new keys
         return data

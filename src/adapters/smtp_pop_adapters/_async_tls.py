@@ -61,10 +61,14 @@ class Tls:
             return None
         return negotiated(self._tls, certificate)
 
-    def open(self) -> bytes | None:
-        """Return what the peer says next, b"" at its end, None if that is not here."""
+    def open(self, most: int | None = None) -> bytes | None:
+        """Return what the peer says next, b"" at its end, None if that is not here.
+
+        Args:
+            most: How many octets at most; None: as many as there are.
+        """
         try:
-            return self._tls.read(_CHUNK)
+            return self._tls.read(_CHUNK if most is None else most)
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLError:  # the end came without close_notify, or is no TLS

@@ -73,13 +73,14 @@ class Wire(asyncio.Protocol, AbstractWire):
             return 0
         return self._transport.get_write_buffer_size()
 
-    def take(self) -> bytes | None:
+    def take(self, most: int | None = None) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
         if not self._arrived:
             return b"" if self._ended else None
-        data = bytes(self._arrived)
-        self._arrived.clear()
-        if self._transport is not None and not self.gone:
+        data = bytes(self._arrived[:most])
+        del self._arrived[:most]
+        room = len(self._arrived) < _FULL
+        if self._transport is not None and room and not self.gone:
             self._transport.resume_reading()
         return data
 

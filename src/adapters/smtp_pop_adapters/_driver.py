@@ -72,8 +72,8 @@ class Driver:
 
     def _carry_out(self, request: Request, label: str) -> object:
         match request:
-            case Read():
-                return self._streams[label].receive()
+            case Read(most):
+                return self._streams[label].receive(most)
             case Write(data, heed):
                 return self._streams[label].transmit(data, heed=heed)
             case Handshake(server_hostname):

@@ -72,8 +72,11 @@ class Stream:
         """Let reads and writes together take so many seconds from now."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
-    def receive(self) -> bytes:
+    def receive(self, most: int | None = None) -> bytes:
         """Return what the peer says next, b"" at its end or when it is gone.
+
+        Args:
+            most: How many octets at most; None: as many as there are.
 
         Raises:
             TimeoutError: The deadline has passed.
@@ -83,10 +86,9 @@ class Stream:
             self._heed_stop()
             self._seconds_left()  # also a peer that never pauses has to be in time
             if self._early is not None:
-                data, self._early = self._early, None
-                return data
+                return self._take_early(most)
             try:
-                return self.sock.recv(_CHUNK)
+                return self.sock.recv(_CHUNK if most is None else most)
             except _BLOCKED as blocked:
                 self._wait_out(blocked, selectors.EVENT_READ, heed_stop=True)
             except OSError:  # reset, unreachable, or a timeout of the system
@@ -247,6 +249,12 @@ class Stream:
         if left <= 0:
             raise TimeoutError("the peer was too slow")
         return left
+
+    def _take_early(self, most: int | None) -> bytes:
+        early = self._early or b""
+        data = early[:most]
+        self._early = early[len(data) :] or None
+        return data
 
     def _has_spoken(self) -> bool:
         """Whether the peer has said something, or closed, that is not received yet.

@@ -32,10 +32,10 @@ class Wire(AbstractWire):
         """Octets that were put and are not sent yet."""
         return len(self._unsent)
 
-    def take(self) -> bytes | None:
+    def take(self, most: int | None = None) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
         try:
-            return self._sock.recv(_CHUNK)
+            return self._sock.recv(_CHUNK if most is None else most)
         except BlockingIOError:
             return None
         except OSError:  # reset, unreachable, or a timeout of the system
