@@ -1,9 +1,20 @@
+from itertools import cycle
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cutting import octets
-from proxy_headers import DESTINATION, IPV4, SIGNATURE, SOURCE, version_2, with_values
+from proxy_headers import (
+    DESTINATION,
+    HEADERS,
+    IPV4,
+    SIGNATURE,
+    SOURCE,
+    version_2,
+    with_values,
+)
 from smtp_pop_core import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from smtp_pop_core.proxy import Header, HeaderReader, Noop, Transport, write_header
 
@@ -56,6 +67,85 @@ def test_each_octet_of_the_signature_counts() -> None:
         spoiled = SIGNATURE[:at] + b"\xff" + SIGNATURE[at + 1 :]
         with pytest.raises(RemoteProtocolError, match="not a PROXY header"):
             HeaderReader().feed(spoiled[: at + 1])
+
+
+# What may be read
+
+
+@given(HEADERS, st.binary(max_size=40), st.lists(st.integers(1, 99), min_size=1))
+def test_who_reads_what_is_wanted_reads_the_header_and_nothing_else(
+    header: Header, behind: bytes, sizes: list[int]
+) -> None:
+    """SMTP-PROXY-2.2-m: the first octet after the header belongs to SMTP or TLS."""
+    wire = write_header(header)
+    reader, taken, got = HeaderReader(), 0, None
+    for size in cycle(sizes):
+        assert reader.wanted >= 1
+        piece = (wire + behind)[taken : taken + min(size, reader.wanted)]
+        taken += len(piece)
+        if (got := reader.feed(piece)) is not None:
+            break
+    assert got == header
+    assert taken == len(wire)
+    assert reader.trailing_data == b""
+    assert reader.wanted == 0
+
+
+WANTED: Final = [
+    # what has come, what is wanted
+    (b"", 15),  # PROXY UNKNOWN and its CRLF
+    (b"P", 14),
+    (b"PROXY UNKNO", 4),
+    (b"PROXY UNKNOWN", 2),
+    (b"PROXY UNKNOWN\r", 1),
+    (b"PROXY UNKNOWN ", 2),
+    (b"PROXY UNKNOWN x y z a b c d", 2),
+    (b"PROXY TCP", 10),  # 4 a b c d
+    (b"PROXY TCP4", 10),
+    (b"PROXY TCP6 ", 8),
+    (b"PROXY TCP4 192.0.2.1", 8),
+    (b"PROXY TCP4 192.0.2.1 ", 6),
+    (b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 ", 2),
+    (b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25", 2),
+    (LINE[:-1], 1),
+    (b"\r", 15),
+    (SIGNATURE, 4),
+    (SIGNATURE + b"\x21\x11\0", 1),
+    (SIGNATURE + b"\x21\x11\0\x0c", 12),
+    (SIGNATURE + b"\x21\x11\0\x0c" + IPV4[:-1], 1),
+    (SIGNATURE + b"\x20\0\xff\xff", 65_535),
+    (LINE, 0),
+    (LINE + b"EHLO x\r\n", 0),
+]
+
+
+@pytest.mark.parametrize(("begun", "wanted"), WANTED)
+def test_it_is_known_how_many_octets_are_certainly_missing(
+    begun: bytes, wanted: int
+) -> None:
+    for cut in [(begun,) if begun else (), octets(begun)]:
+        reader = HeaderReader()
+        for piece in cut[: len(LINE)]:
+            reader.feed(piece)
+        assert reader.wanted == wanted
+
+
+def test_a_line_is_read_in_few_pieces() -> None:
+    reader, taken, reads = HeaderReader(), 0, 0
+    while reader.wanted:
+        piece = LINE[taken : taken + reader.wanted]
+        taken += len(piece)
+        reads += 1
+        reader.feed(piece)
+    assert taken == len(LINE)
+    assert reads < 10
+
+
+def test_nothing_is_wanted_after_a_refusal() -> None:
+    reader = HeaderReader()
+    with pytest.raises(RemoteProtocolError):
+        reader.feed(b"EHLO")
+    assert reader.wanted == 0
 
 
 # Bounds

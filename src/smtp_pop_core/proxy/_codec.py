@@ -30,6 +30,8 @@ FIXED: Final = 16  # octets of version 2 before its addresses
 LINE: Final = 107  # octets of version 1 with its CRLF
 
 _WORD: Final = b"PROXY "
+_SHORTEST: Final = b"PROXY UNKNOWN\r\n"  # of both versions
+_FIELDS: Final = 5  # behind the word, in a line that has addresses
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: .*)?")
 _TCP: Final = re.compile(
@@ -62,6 +64,24 @@ def measure(data: bytearray, limit: int) -> int | None:
     if _WORD.startswith(data[: len(_WORD)]):
         return _measure_version_1(data[:LINE])
     raise ParseError("not a PROXY header")
+
+
+def least_missing(data: bytearray) -> int:
+    """Say how many octets a header wants at the very least, to be read in one go.
+
+    Args:
+        data: What has come so far, which `measure` cannot measure yet.
+
+    Returns:
+        1 or more.  All of them belong to the header, if it becomes one.
+    """
+    if data.startswith(SIGNATURE[:1]):
+        return FIXED - len(data)
+    if data.endswith(b"\r"):
+        return 1
+    if data.startswith(_WORD + b"TCP"):  # each field has an octet and a space before it
+        return 2 + 2 * max(0, _FIELDS - data.count(b" "))
+    return max(2, len(_SHORTEST) - len(data))
 
 
 def decode_header(data: bytes) -> Header:

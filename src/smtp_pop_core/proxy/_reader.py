@@ -6,7 +6,7 @@ from .._errors import (
     ParseError,
     RemoteProtocolError,
 )
-from ._codec import decode_header, measure
+from ._codec import decode_header, least_missing, measure
 from ._header import Header
 
 
@@ -25,7 +25,7 @@ class HeaderReader:
         ValueError: The limit is below the 216 octets of two Unix sockets.
     """
 
-    __slots__ = ("_data", "_ended", "_limit")
+    __slots__ = ("_data", "_ended", "_limit", "_size")
 
     def __init__(self, *, limit: int = 65_535) -> None:
         if limit < 216:
@@ -33,6 +33,7 @@ class HeaderReader:
         self._data = bytearray()
         self._ended = False
         self._limit = limit
+        self._size: int | None = None  # of the header, once that is known
 
     def feed(self, data: bytes) -> Header | None:
         """Take what has arrived.
@@ -66,12 +67,25 @@ class HeaderReader:
         return header
 
     @property
+    def wanted(self) -> int:
+        """How many octets can be read now, so that all of them are the header's.
+
+        1 or more until it is whole, then 0.  Who never reads more at once leaves all
+        that is behind the header unread: a ClientHello of TLS, for one.
+        """
+        if self._ended:
+            return 0
+        if self._size is None:
+            return least_missing(self._data)
+        return self._size - len(self._data)
+
+    @property
     def trailing_data(self) -> bytes:
         """What has arrived behind the header, or instead of one."""
         return bytes(self._data)
 
     def _take(self) -> Header | None:
-        size = measure(self._data, self._limit)
+        self._size = size = measure(self._data, self._limit)
         if size is None or len(self._data) < size:
             return None
         header = decode_header(bytes(self._data[:size]))
