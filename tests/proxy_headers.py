@@ -1,11 +1,18 @@
-"""Any header of the PROXY protocol, and the octets of one by hand."""
+"""Any header of the PROXY protocol, octets of one by hand, and what comes of octets."""
 
 from typing import Final
 
 from hypothesis import strategies as st
 
-from smtp_pop_core import proxy
-from smtp_pop_core.proxy import Header, Inet, Transport, Unix
+from smtp_pop_core import RemoteProtocolError, proxy
+from smtp_pop_core.proxy import (
+    Header,
+    HeaderReader,
+    Inet,
+    Transport,
+    Unix,
+    write_header,
+)
 
 SIGNATURE: Final = bytes.fromhex("0d0a0d0a000d0a515549540a")
 IPV4: Final = bytes.fromhex("c0000201c6336407dc040019")
@@ -103,3 +110,31 @@ VERSION_2: Final = st.one_of(
     _headers(ENDS_UNIX, Transport.UNIX_STREAM, Transport.UNIX_DATAGRAM),
 )
 HEADERS: Final = VERSION_1 | VERSION_2
+
+
+def outcome(cut: tuple[bytes, ...]) -> tuple[Header | None, bytes, str]:
+    """Say what comes of pieces: a header, what is not in it, and what was wrong."""
+    reader = HeaderReader()
+    left = list(cut)
+    while left:
+        try:
+            header = reader.feed(left.pop(0))
+        except RemoteProtocolError as error:
+            return None, b"", str(error)
+        if header is not None:
+            return header, reader.trailing_data + b"".join(left), ""
+    return None, reader.trailing_data, ""
+
+
+SPOILED: Final = st.tuples(
+    HEADERS.map(write_header), st.integers(0, 300), st.binary(max_size=3)
+).map(lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :])
+HOSTILE: Final = st.one_of(
+    SPOILED,
+    st.binary(max_size=60).map(lambda tail: version_2(0x21, 0x11, IPV4 + tail)),
+    st.binary(max_size=250).map(lambda block: version_2(0x21, 0x31, block)),
+    st.binary(max_size=40),
+    st.text("PROXYTCP46UNKWN 0123456789.:af\r\n", max_size=60).map(
+        lambda text: f"PROXY {text}".encode()
+    ),
+).filter(bool)

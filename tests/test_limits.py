@@ -11,6 +11,7 @@ LEAST = {  # RFC 5321 section 4.5.3.1, RFC 2449 section 4
     "command_line": 512,
     "reply_line": 512,
     "pop3_command_line": 255,
+    "proxy_header": 216,
 }
 
 

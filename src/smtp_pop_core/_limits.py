@@ -24,6 +24,8 @@ class Timeouts:
         autologout: A POP3 server waits for the next command.  RFC 1939 section 3 wants
             600 at least.
         write: A server waits until the peer has taken its replies.
+        proxy: A server waits for the whole PROXY header, where one comes first.  Its
+            section 2 wants 3 at least.
     """
 
     greeting: float = 300
@@ -36,6 +38,7 @@ class Timeouts:
     command: float = 300
     autologout: float = 600
     write: float = 180
+    proxy: float = 10
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -43,7 +46,12 @@ class Timeouts:
                 raise ValueError(f"{each.name} must be above 0 seconds")
 
 
-_LEAST: Final = {"command_line": 512, "reply_line": 512, "pop3_command_line": 255}
+_LEAST: Final = {
+    "command_line": 512,
+    "reply_line": 512,
+    "pop3_command_line": 255,
+    "proxy_header": 216,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,9 @@ class Limits:
         pipelined_commands: Commands that a client sends before it reads their replies.
         pipelined_octets: The same in octets, so that two peers never wait in a write
             for each other.  RFC 2920 section 3.1.
+        proxy_header: Octets of a PROXY header of version 2 behind its first 16, where
+            one comes first.  Over it: the connection is closed.  A header that two Unix
+            sockets fit in has 216.
         timeouts: How long to wait.
     """
 
@@ -93,6 +104,7 @@ class Limits:
     block: int = 65_536
     pipelined_commands: int = 100
     pipelined_octets: int = 8_192
+    proxy_header: int = 65_535
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:

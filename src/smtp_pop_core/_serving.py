@@ -25,6 +25,7 @@ from ._flow import (
     read,
 )
 from ._security import Logins
+from .proxy import Header
 
 _DELAY: Final = 3.0  # seconds that a no to a login takes, where nobody says it
 
@@ -65,12 +66,13 @@ class Visitor:
     """Who is at the other end of a session: what the Peers of both protocols share.
 
     Attributes:
-        address: Where the connection comes from, as the adapter says it: for TCP the IP
-            address, "" where there is none.
+        address: Where the connection comes from, as the adapter says it, or the proxy
+            in front: for TCP the IP address, "" where there is none.
         port: The port there, or 0.
+        proxy: The header with which a proxy has handed the connection on, or None.
     """
 
-    __slots__ = ("_endpoint", "_identity", "_security", "address", "port")
+    __slots__ = ("_endpoint", "_identity", "_security", "address", "port", "proxy")
 
     def __init__(self, conn: Endpoint[Any], address: str = "", port: int = 0) -> None:
         self._endpoint = conn
@@ -78,6 +80,7 @@ class Visitor:
         self._security: Negotiated | None = None
         self.address = address
         self.port = port
+        self.proxy: Header | None = None
 
     @property
     def identity(self) -> str:

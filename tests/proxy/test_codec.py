@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutting import every_cut, octets, pieces
-from proxy_headers import HEADERS, IPV4, IPV6, version_2
+from proxy_headers import HEADERS, HOSTILE, IPV4, IPV6, outcome, version_2
 from smtp_pop_core import RemoteProtocolError
 from smtp_pop_core.proxy import (
     Command,
@@ -243,34 +243,6 @@ def test_what_is_written_reads_as_the_same_in_any_pieces(
     assert {reader.feed(piece) for piece in data.draw(pieces(wire[:-1]))} == {None}
     assert reader.feed(wire[-1:] + behind) == header
     assert reader.trailing_data == behind
-
-
-def outcome(cut: tuple[bytes, ...]) -> tuple[Header | None, bytes, str]:
-    """Say what comes of pieces: a header, what is not in it, and what was wrong."""
-    reader = HeaderReader()
-    left = list(cut)
-    while left:
-        try:
-            header = reader.feed(left.pop(0))
-        except RemoteProtocolError as error:
-            return None, b"", str(error)
-        if header is not None:
-            return header, reader.trailing_data + b"".join(left), ""
-    return None, reader.trailing_data, ""
-
-
-SPOILED: Final = st.tuples(
-    HEADERS.map(write_header), st.integers(0, 300), st.binary(max_size=3)
-).map(lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :])
-HOSTILE: Final = st.one_of(
-    SPOILED,
-    st.binary(max_size=60).map(lambda tail: version_2(0x21, 0x11, IPV4 + tail)),
-    st.binary(max_size=250).map(lambda block: version_2(0x21, 0x31, block)),
-    st.binary(max_size=40),
-    st.text("PROXYTCP46UNKWN 0123456789.:af\r\n", max_size=60).map(
-        lambda text: f"PROXY {text}".encode()
-    ),
-).filter(bool)
 
 
 @given(HOSTILE)

@@ -113,9 +113,10 @@ class Peer(Visitor):
     """Who is at the other end.  Read-only, and kept up to date.
 
     Attributes:
-        address: Where the connection comes from, as the adapter says it: for TCP the IP
-            address, "" where there is none.
+        address: Where the connection comes from, as the adapter says it, or the proxy
+            in front: for TCP the IP address, "" where there is none.
         port: The port there, or 0.
+        proxy: The header with which a proxy has handed the connection on, or None.
     """
 
     __slots__ = ("_conn",)

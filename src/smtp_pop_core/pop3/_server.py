@@ -15,6 +15,7 @@ from .._errors import (
 )
 from .._events import MessageData
 from .._flow import Ask, Deadline, Flow, Report
+from .._proxied import take_header
 from .._security import Logins
 from .._serving import (
     Ending,
@@ -94,11 +95,14 @@ def serve(
     port: int = 0,
     *,
     logins: Logins | None = None,
+    proxied: bool = False,
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
-    If the connection has TLS from the start, the flow begins with a `Handshake`.  The
-    application's `close` is called in the end, unless the flow itself is closed before.
+    If the connection has TLS from the start, the flow begins with a `Handshake`; behind
+    a proxy, with the reading of its header.  The application's `close` is called in the
+    end, unless the flow itself is closed before.
+
     The `close` of the maildrop is called before it, and in any case: if the flow is
     closed, directly if it is a plain method; if something like a cancellation is thrown
     in, the flow asks for it, shielded, before it goes on.
@@ -110,11 +114,15 @@ def serve(
         port: The port there, or 0.
         logins: What can be checked; it decides which mechanisms AUTH has.  None: USER
             with PASS and APOP only, which ask `VerifyPassword` and `FindPassword`.
+        proxied: Whether a PROXY header comes first, which says where the client is.  If
+            it does not, the session ends without a word, and nobody is asked.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
     """
     peer = Peer(conn, address, port)
+    if proxied and (ending := (yield from take_header(conn, peer))) is not None:
+        return ending
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):

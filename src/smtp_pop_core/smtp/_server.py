@@ -15,6 +15,7 @@ from .._errors import (
 )
 from .._events import ConnectionClosed, MessageData
 from .._flow import Ask, Content, Deadline, Flow, Report
+from .._proxied import take_header
 from .._security import Logins
 from .._serving import (
     Ending,
@@ -101,12 +102,14 @@ def serve(
     port: int = 0,
     *,
     logins: Logins | None = None,
+    proxied: bool = False,
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
-    If the connection has TLS from the start, the flow begins with a `Handshake`.  The
-    application is asked only about what it decides; its `close` is called in the end,
-    unless the flow itself is closed before.
+    If the connection has TLS from the start, the flow begins with a `Handshake`; behind
+    a proxy, with the reading of its header.  The application is asked only about what
+    it decides; its `close` is called in the end, unless the flow itself is closed
+    before.
 
     Args:
         conn: A new connection in the role of the server.
@@ -114,11 +117,15 @@ def serve(
         address: Where the client comes from, for the Peer; "" where there is none.
         port: The port there, or 0.
         logins: What can be checked, for AUTH; None: there is no AUTH.
+        proxied: Whether a PROXY header comes first, which says where the client is.  If
+            it does not, the session ends without a word, and nobody is asked.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
     """
     peer = Peer(conn, address, port)
+    if proxied and (ending := (yield from take_header(conn, peer))) is not None:
+        return ending
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):

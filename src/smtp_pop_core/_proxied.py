@@ -1,0 +1,66 @@
+"""The beginning of a session behind a proxy: a header says where the client is.
+
+Nothing is said before it, and nothing instead of it.
+"""
+
+from typing import Any
+
+from ._endpoint import Endpoint
+from ._errors import ConnectionLost, RemoteProtocolError, Stopping
+from ._flow import Deadline, Flow, Read
+from ._serving import Ending, Visitor
+from .proxy import Address, Header, HeaderReader, Inet, Unix
+
+
+def take_header(conn: Endpoint[Any], visitor: Visitor) -> Flow[Ending | None]:
+    """Read the PROXY header, and let the visitor be where it says.
+
+    If there is no sound header in time, the connection is closed without a word.
+
+    Args:
+        conn: A new connection in the role of the server.
+        visitor: The proxy, in whose place the client comes.
+
+    Returns:
+        Why the session has ended; None: it goes on.
+    """
+    try:
+        header = yield from _read_header(conn)
+    except TimeoutError:
+        ending = Ending.TIMEOUT
+    except Stopping:
+        ending = Ending.STOPPING
+    except RemoteProtocolError:
+        ending = Ending.REFUSED
+    except ConnectionLost:  # a proxy may do so to see whether we are there
+        ending = Ending.LOST
+    else:
+        visitor.proxy = header
+        if header.source is not None:
+            visitor.address, visitor.port = _place(header.source)
+        return None
+    conn.close()
+    return ending
+
+
+def _read_header(conn: Endpoint[Any]) -> Flow[Header]:
+    reader = HeaderReader(limit=conn.limits.proxy_header)
+    header = None
+    yield Deadline(conn.limits.timeouts.proxy)
+    while header is None:
+        header = reader.feed((yield Read(reader.wanted)))
+    if reader.trailing_data:  # it would be lost
+        raise AssertionError("a Read has given more than it was asked for")
+    return header
+
+
+def _place(source: Address) -> tuple[str, int]:
+    """Return the address and port of an end of a connection, as an adapter does."""
+    match source:
+        case Inet(host, port):
+            return host, port
+        case Unix(path):
+            text = path.decode("utf-8", "surrogateescape")
+            # else the name of a file could pass for an IP address
+            named = text and "/" not in text and not text.startswith("\0")
+            return f"./{text}" if named else text, 0
