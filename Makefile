@@ -8,8 +8,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check docs interop fuzz clean
 
+# Once for each adapter.
 demo: .venv/.demo
-	$(BIN)/python -m smtp_pop_adapters demo
+	$(BIN)/python -m smtp_pop_adapters demo --adapter asyncio
+	$(BIN)/python -m smtp_pop_adapters demo --adapter trio
+	$(BIN)/python -m smtp_pop_adapters demo --adapter blocking
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -q -n auto -m "not interop"
@@ -50,7 +53,7 @@ clean:
 	touch $@
 
 .venv/.demo: pyproject.toml | .venv/.made
-	$(BIN)/python -m pip install -q -e ".[cli]"
+	$(BIN)/python -m pip install -q -e ".[cli,trio]"
 	touch $@
 
 .venv/.dev: pyproject.toml | .venv/.made

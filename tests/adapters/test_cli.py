@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from program import PROGRAM, Serving
 from smtp_pop_adapters import __main__
 from smtp_pop_adapters._cli import _demo, command
+from smtp_pop_adapters._cli._adapters import ADAPTERS
 from smtp_pop_adapters._cli._progress import progress
 from smtp_pop_adapters._cli._values import one_line
 from smtp_pop_adapters.blocking import serve_smtp
@@ -402,9 +403,23 @@ def test_no_progress_is_shown_where_there_is_no_terminal(
 # serve
 
 
+SERVING = {
+    **{name: ("--adapter", name) for name in ADAPTERS},
+    "workers": ("--workers", "2"),
+}
+
+
+@pytest.fixture(params=SERVING)
+def serving(root: Path, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Arguments of `serve` for each adapter, and for several processes."""
+    return ("--maildir", str(root), *SERVING[request.param])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_ends_by_a_signal(root: Path, number: int) -> None:
-    with Serving("--maildir", str(root), "--smtp", "127.0.0.1:0") as it:
+def test_a_server_ends_by_a_signal(
+    root: Path, serving: tuple[str, ...], number: int
+) -> None:
+    with Serving(*serving, "--smtp", "127.0.0.1:0") as it:
         assert it.host == "127.0.0.1"
         assert send(str(it.port), "--to", "postmaster", stdin=MESSAGE).exit_code == 0
         assert it.end(number) == (0, "", "")
@@ -425,9 +440,11 @@ def test_a_server_stores_for_its_users(root: Path) -> None:
     assert stored(root) == {name: [MESSAGE] for name in ("alice", "b b", "catch-all")}
 
 
-def test_a_signal_lets_a_running_transaction_end(root: Path) -> None:
+def test_a_signal_lets_a_running_transaction_end(
+    root: Path, serving: tuple[str, ...]
+) -> None:
     with (
-        Serving("--maildir", str(root), "--smtp", "127.0.0.1:0") as it,
+        Serving(*serving, "--smtp", "127.0.0.1:0") as it,
         socket.create_connection((it.host, it.port), 30) as sock,
         socket.create_connection((it.host, it.port), 30) as idle,
         sock.makefile("rb") as replies,
@@ -452,6 +469,40 @@ def test_a_signal_lets_a_running_transaction_end(root: Path) -> None:
         sock.close()
         assert it.wait() == (0, "", "")
     assert stored(root) == {"postmaster": [b"half a message\n"]}
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_the_file_of_a_unix_socket_goes_with_the_server(
+    root: Path, tmp_path: Path, workers: str
+) -> None:
+    path = tmp_path / "socket"
+    arguments = ("--maildir", str(root), "--workers", workers, "--lmtp", str(path))
+    with Serving(*arguments, "--smtp", "localhost:0") as it:
+        for _ in range(6):
+            result = run(
+                *("send", "--host", str(path), "--lmtp", "--from", ""),
+                *("--to", "postmaster"),
+                stdin=MESSAGE,
+            )
+            assert result.exit_code == 0
+        assert path.is_socket()
+        code, _, err = it.end()
+        assert (code, err) == (0, "")
+    assert not path.exists()
+    assert stored(root) == {"postmaster": [MESSAGE] * 6}
+
+
+def test_all_processes_take_mail(root: Path) -> None:
+    arguments = ("--maildir", str(root), "--workers", "2", "--smtp", "127.0.0.1:0")
+    new = root / "postmaster" / "new"
+    writers: set[str] = set()
+    with Serving(*arguments) as it:
+        while len(writers) < 2:  # which of them gets a connection, the system decides
+            result = send(str(it.port), "--to", "postmaster", stdin=MESSAGE)
+            assert result.exit_code == 0
+            names = [path.name for path in new.iterdir()]
+            writers = {name.partition("P")[2].partition("Q")[0] for name in names}
+        assert it.end() == (0, "", "")
 
 
 def serve_here(*arguments: str) -> str:

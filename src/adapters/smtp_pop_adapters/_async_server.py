@@ -121,13 +121,17 @@ class Server:
             stream.close()
         self._changed.ring()
 
+    def drain(self) -> None:
+        """Begin to stop, without waiting: take no new sessions, end idle ones."""
+        self._stop.tell()
+
     async def stop(self, timeout: float = 30) -> None:
         """Take no new sessions, end idle ones with 421, and let transactions end.
 
         Args:
             timeout: Seconds after which what still runs is cut off.
         """
-        self._stop.tell()
+        self.drain()
         await self._until_idle(timeout)
         for stream in self._running.values():
             if stream is not None:

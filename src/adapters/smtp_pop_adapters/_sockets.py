@@ -341,17 +341,20 @@ def _listen_locally(path: str) -> socket.socket:
     return sock
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
     """Listen on every address of a name, on the same port of each.
 
     Args:
         host: A name or an address; "" is every address of this host; what holds a "/"
             is the path of a Unix socket.
         port: The port, or 0 for any that is free.
+        reuse_port: Whether others that want so may listen on the same port: then each
+            gets some of the connections.  It is nothing to a Unix socket.
 
     Raises:
         OSError: An address cannot be had.  Of a name with several addresses, those that
             this host does not have are left out.
+        ValueError: This system has no ports that are shared.
     """
     if "/" in host:
         return [_listen_locally(host)]
@@ -359,31 +362,54 @@ def listen(host: str, port: int) -> list[socket.socket]:
         host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE
     )
     return _listen_on_all(
-        list(dict.fromkeys((family, end) for family, _, _, _, end in found)), port
+        list(dict.fromkeys((family, end) for family, _, _, _, end in found)),
+        port,
+        reuse_port=reuse_port,
     )
 
 
-def _listen_on_all(ends: Iterable[_End], port: int) -> list[socket.socket]:
+def listen_again(listener: socket.socket) -> socket.socket:
+    """Listen once more where a socket listens whose port can be shared.
+
+    Raises:
+        OSError: It cannot be shared.
+    """
+    return socket.create_server(
+        listener.getsockname(),
+        family=listener.family,
+        backlog=_BACKLOG,
+        reuse_port=True,
+    )
+
+
+def _listen_on_all(
+    ends: Iterable[_End], port: int, *, reuse_port: bool = False
+) -> list[socket.socket]:
     """Listen on the same port of each; where any will do, several are tried."""
     attempts = 1 if port else _ATTEMPTS
     while True:
         attempts -= 1
         try:
-            return _listen(ends, port)
+            return _listen(ends, port, reuse_port=reuse_port)
         except OSError as error:
             # a port that is free on one address may be in use on the next
             if error.errno != errno.EADDRINUSE or not attempts:
                 raise
 
 
-def _listen(ends: Iterable[_End], port: int) -> list[socket.socket]:
+def _listen(
+    ends: Iterable[_End], port: int, *, reuse_port: bool = False
+) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     missing = OSError("the name has no address")
     try:
         for family, (address, _, *rest) in ends:
             try:
                 sock = socket.create_server(
-                    (address, port, *rest), family=family, backlog=_BACKLOG
+                    (address, port, *rest),
+                    family=family,
+                    backlog=_BACKLOG,
+                    reuse_port=reuse_port,
                 )
             except OSError as error:
                 if error.errno not in _NO_SUCH_ADDRESS:
@@ -399,6 +425,19 @@ def _listen(ends: Iterable[_End], port: int) -> list[socket.socket]:
     if not listeners:
         raise missing
     return listeners
+
+
+def given_or_new(
+    sock: socket.socket | Iterable[socket.socket] | None, host: str, port: int
+) -> list[socket.socket]:
+    """Return the listening sockets that were given, or else new ones.
+
+    Raises:
+        OSError: An address cannot be had.
+    """
+    if sock is None:
+        return listen(host, port)
+    return [sock] if isinstance(sock, socket.socket) else list(sock)
 
 
 def own_address(sock: socket.socket) -> str:

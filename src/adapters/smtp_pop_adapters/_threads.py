@@ -96,15 +96,19 @@ class Server:
             self._running.discard(stream)
             self._changed.notify_all()
 
+    def drain(self) -> None:
+        """Begin to stop, without waiting: take no new sessions, end idle ones."""
+        self._stop.tell()
+        with self._changed:
+            self._changed.notify_all()
+
     def stop(self, timeout: float = 30) -> None:
         """Take no new sessions, end idle ones with 421, and let transactions end.
 
         Args:
             timeout: Seconds after which what still runs is cut off.
         """
-        self._stop.tell()
-        with self._changed:
-            self._changed.notify_all()
+        self.drain()
         for thread in self._acceptors:
             thread.join()
         with self._changed:

@@ -7,7 +7,7 @@ Import the functions, not the module, whose name is that of another.
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Final, Unpack
 
@@ -24,7 +24,7 @@ from ._options import (
     pop3_service,
     smtp_service,
 )
-from ._sockets import listen
+from ._sockets import given_or_new
 
 __all__ = [
     "connect_smtp",
@@ -130,7 +130,7 @@ async def serve_smtp(
     host: str = "localhost",
     port: int = 0,
     *,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Iterable[socket.socket] | None = None,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
     **options: Unpack[SmtpServerOptions],
@@ -146,7 +146,8 @@ async def serve_smtp(
         host: What to listen on; every address of the name, "" for all there are; or the
             path of a Unix socket, which holds a "/".
         port: The port, or 0 for any that is free.
-        sock: A listening socket in place of host and port.  The server closes it.
+        sock: A listening socket, or several, in place of host and port.  The server
+            closes them.
         tls: How TLS is begun; then STARTTLS is offered.  None: there is no TLS.
         implicit_tls: Whether TLS begins with the first octet, as on port 465.
         certificate: Our own certificate in DER, which `ssl` does not tell: with it
@@ -167,7 +168,7 @@ async def serve_smtp(
         ValueError: The domain is none, or implicit TLS has no context.
     """
     service = smtp_service(application, options)
-    listeners = [sock] if sock is not None else listen(host, port)
+    listeners = given_or_new(sock, host, port)
     async with _running(
         Server(_RUNTIME, listeners, service, sessions=sessions, report=report)
     ) as server:
@@ -180,7 +181,7 @@ async def serve_pop3(
     host: str = "localhost",
     port: int = 0,
     *,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Iterable[socket.socket] | None = None,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
     **options: Unpack[Pop3ServerOptions],
@@ -195,7 +196,8 @@ async def serve_pop3(
             `pop3.Application`, or any callable that returns an instance.
         host: As for `serve_smtp`.
         port: The port, or 0 for any that is free.
-        sock: A listening socket in place of host and port.  The server closes it.
+        sock: A listening socket, or several, in place of host and port.  The server
+            closes them.
         tls: How TLS is begun; then STLS is offered.  None: there is no TLS.
         implicit_tls: Whether TLS begins with the first octet, as on port 995.
         certificate: As for `serve_smtp`.
@@ -215,7 +217,7 @@ async def serve_pop3(
         ValueError: The domain is none, or implicit TLS has no context.
     """
     service = pop3_service(application, options)
-    listeners = [sock] if sock is not None else listen(host, port)
+    listeners = given_or_new(sock, host, port)
     async with _running(
         Server(_RUNTIME, listeners, service, sessions=sessions, report=report)
     ) as server:

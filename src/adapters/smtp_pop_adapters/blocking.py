@@ -4,7 +4,7 @@ There is no protocol here: a driver carries out what the flows of the core ask f
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Unpack
 
 from smtp_pop_core import pop3, smtp
@@ -21,7 +21,7 @@ from ._options import (
     smtp_client,
     smtp_service,
 )
-from ._sockets import Stream, connect, listen, own_address
+from ._sockets import Stream, connect, given_or_new, own_address
 from ._threads import Server
 
 __all__ = [
@@ -139,7 +139,7 @@ def serve_smtp(
     host: str = "localhost",
     port: int = 0,
     *,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Iterable[socket.socket] | None = None,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
     **options: Unpack[SmtpServerOptions],
@@ -152,7 +152,8 @@ def serve_smtp(
         host: What to listen on; every address of the name, "" for all there are; or the
             path of a Unix socket, which holds a "/".
         port: The port, or 0 for any that is free.
-        sock: A listening socket in place of host and port.  The server closes it.
+        sock: A listening socket, or several, in place of host and port.  The server
+            closes them.
         tls: How TLS is begun; then STARTTLS is offered.  None: there is no TLS.
         implicit_tls: Whether TLS begins with the first octet, as on port 465.
         certificate: Our own certificate in DER, which `ssl` does not tell: with it
@@ -173,7 +174,7 @@ def serve_smtp(
         ValueError: The domain is none, or implicit TLS has no context.
     """
     service = smtp_service(application, options)
-    listeners = [sock] if sock is not None else listen(host, port)
+    listeners = given_or_new(sock, host, port)
     return Server(listeners, service, sessions=sessions, report=report)
 
 
@@ -182,7 +183,7 @@ def serve_pop3(
     host: str = "localhost",
     port: int = 0,
     *,
-    sock: socket.socket | None = None,
+    sock: socket.socket | Iterable[socket.socket] | None = None,
     sessions: int = 200,
     report: Callable[[Exception], None] | None = None,
     **options: Unpack[Pop3ServerOptions],
@@ -194,7 +195,8 @@ def serve_pop3(
             `pop3.Application`, or any callable that returns an instance.
         host: As for `serve_smtp`.
         port: The port, or 0 for any that is free.
-        sock: A listening socket in place of host and port.  The server closes it.
+        sock: A listening socket, or several, in place of host and port.  The server
+            closes them.
         tls: How TLS is begun; then STLS is offered.  None: there is no TLS.
         implicit_tls: Whether TLS begins with the first octet, as on port 995.
         certificate: As for `serve_smtp`.
@@ -214,5 +216,5 @@ def serve_pop3(
         ValueError: The domain is none, or implicit TLS has no context.
     """
     service = pop3_service(application, options)
-    listeners = [sock] if sock is not None else listen(host, port)
+    listeners = given_or_new(sock, host, port)
     return Server(listeners, service, sessions=sessions, report=report)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    ExitStack,
     asynccontextmanager,
 )
 from functools import partial
@@ -16,6 +17,7 @@ import click
 from smtp_pop_core import pop3
 
 from .. import _async_clients, blocking
+from ._signals import ENDING, caught, restored
 
 T = TypeVar("T")
 
@@ -29,6 +31,9 @@ class Listening(Protocol):
     """A server of any adapter."""
 
     addresses: list[tuple[str, int]]
+
+    def drain(self) -> None:
+        """Begin to stop, without waiting."""
 
 
 async def settled(outcome: T | Awaitable[T]) -> T:
@@ -57,6 +62,13 @@ class Adapter(ABC):
         self, protocol: str, *arguments: Any, **options: Any
     ) -> AbstractAsyncContextManager[Any]:
         """Call `connect_smtp` or `connect_pop3`."""
+
+    @abstractmethod
+    def signals(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[object]]]:
+        """Catch SIGTERM and SIGINT, and give a function that waits for one of them.
+
+        A second one does what it does without us.
+        """
 
     def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
         """Return what `collect` calls with each message."""
@@ -93,6 +105,15 @@ class _Blocking(Adapter):
         connect = getattr(blocking, f"connect_{protocol}")
         return self._entered(connect(*arguments, **options))
 
+    @asynccontextmanager
+    async def signals(self) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+        with caught() as block:
+
+            async def wait() -> None:
+                block()
+
+            yield wait
+
     def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
         return lambda _, blocks: fetched.append(blocks.read())
 
@@ -120,6 +141,23 @@ class _Asyncio(Adapter):
         connect: Callable[..., AbstractAsyncContextManager[Any]]
         connect = getattr(asyncio, f"connect_{protocol}")
         return connect(*arguments, **options)
+
+    @asynccontextmanager
+    async def signals(self) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+        import asyncio
+
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+        async def wait() -> None:
+            await told.wait()
+            restore()
+
+        with ExitStack() as stack:
+            restore = stack.enter_context(restored())
+            for each in ENDING:
+                loop.add_signal_handler(each, told.set)
+                stack.callback(loop.remove_signal_handler, each)
+            yield wait
 
 
 class _Trio(Adapter):
@@ -153,6 +191,19 @@ class _Trio(Adapter):
         connect: Callable[..., AbstractAsyncContextManager[Any]]
         connect = getattr(trio, f"connect_{protocol}")
         return connect(*arguments, **options)
+
+    @asynccontextmanager
+    async def signals(self) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+        import trio
+
+        with ExitStack() as stack:
+            received = stack.enter_context(trio.open_signal_receiver(*ENDING))
+
+            async def wait() -> None:
+                await anext(aiter(received))
+                stack.close()
+
+            yield wait
 
 
 def adapter_of(name: str) -> Adapter:

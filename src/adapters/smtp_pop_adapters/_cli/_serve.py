@@ -1,50 +1,35 @@
 """`smtp-pop serve`: take mail, store it in Maildirs, and let users fetch it."""
 
 import logging
-import signal
+import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from smtp_pop_core import Limits, Logins, sasl
 
+from .._sockets import end_of
 from .._tls import first_certificate
-from ..blocking import Server, serve_pop3, serve_smtp
 from ..maildir_application import MaildirReaders, MaildirUsers
+from ._adapters import ADAPTERS, Adapter, Listening, adapter_of
+from ._listeners import KINDS, Kind, Share, close_others, open_shares
 from ._users import make_logins, make_users, read_users
 from ._values import Endpoint, endpoint, reason
+from ._workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A kind of listener: its name is how its option is called."""
-
-    name: str
-    what: str
-    pop3: bool = False
-    implicit_tls: bool = False
-    lmtp: bool = False
-
-
-_KINDS: Final = (
-    _Kind("smtp", "SMTP"),
-    _Kind("smtps", "SMTP inside TLS", implicit_tls=True),
-    _Kind("lmtp", "LMTP", lmtp=True),
-    _Kind("pop3", "POP3", pop3=True),
-    _Kind("pop3s", "POP3 inside TLS", pop3=True, implicit_tls=True),
-)
-
-
 def _listener_options(command: F) -> F:
-    for kind in reversed(_KINDS):
+    for kind in reversed(KINDS):
         command = click.option(
             f"--{kind.name}",
             multiple=True,
@@ -60,8 +45,7 @@ class _Service:
     """What all listeners share."""
 
     root: Path
-    names: tuple[str, ...]
-    catch_all: bool
+    receiving: MaildirUsers
     users: sasl.Users
     logins: Logins
     context: ssl.SSLContext | None
@@ -69,13 +53,15 @@ class _Service:
     apop: bool
     limits: Limits
 
-    def listen(self, kind: _Kind, host: str, port: int) -> Server:
-        """Start a server."""
+    def serve(
+        self, adapter: Adapter, kind: Kind, listeners: Iterable[socket.socket]
+    ) -> AbstractAsyncContextManager[Listening]:
+        """Make a server, which begins with its context."""
         if kind.pop3:
-            return serve_pop3(
+            return adapter.serve(
+                "pop3",
                 MaildirReaders(self.root, self.users),
-                host,
-                port,
+                sock=listeners,
                 tls=self.context,
                 implicit_tls=kind.implicit_tls,
                 certificate=self.certificate,
@@ -83,12 +69,10 @@ class _Service:
                 apop=self.apop,
                 limits=self.limits,
             )
-        return serve_smtp(
-            MaildirUsers(
-                self.root, self.names, catch_all=self.catch_all, logins=self.users
-            ),
-            host,
-            port,
+        return adapter.serve(
+            "smtp",
+            self.receiving,
+            sock=listeners,
             tls=self.context,
             implicit_tls=kind.implicit_tls,
             certificate=self.certificate,
@@ -97,7 +81,7 @@ class _Service:
             lmtp=kind.lmtp,
         )
 
-    def lets_in(self, kind: _Kind) -> bool:
+    def lets_in(self, kind: Kind) -> bool:
         """Whether anybody could log in."""
         tls = self.context is not None
         if (
@@ -162,6 +146,21 @@ class _Service:
     metavar="OCTETS",
     help="The largest message to take.",
 )
+@click.option(
+    "--adapter",
+    type=click.Choice(ADAPTERS),
+    default="asyncio",
+    show_default=True,
+    help="What carries out the conversations.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1_000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many processes serve the same ports.",
+)
 def serve(
     *,
     root: Path,
@@ -173,6 +172,8 @@ def serve(
     allow_insecure_auth: bool,
     apop: bool,
     max_size: int,
+    adapter: str,
+    workers: int,
     **listeners: tuple[tuple[str, int], ...],
 ) -> None:
     """Take mail and store it in Maildirs, until SIGTERM or SIGINT.
@@ -181,12 +182,14 @@ def serve(
     0 takes any free port; the path of a Unix socket serves as well as HOST:PORT.
     Mail for postmaster is always taken, into DIR/postmaster.
     """
-    wanted = [(kind, each) for kind in _KINDS for each in listeners[kind.name]]
+    wanted = [(kind, each) for kind in KINDS for each in listeners[kind.name]]
     if not wanted:
-        options = ", ".join(f"--{kind.name}" for kind in _KINDS)
+        options = ", ".join(f"--{kind.name}" for kind in KINDS)
         raise click.UsageError(f"Nothing to listen on: give one of {options}.")
     if cert is None and any(kind.implicit_tls for kind, _ in wanted):
         raise click.UsageError("--smtps and --pop3s need --cert.")
+    if workers > 1 and not hasattr(os, "fork"):
+        raise click.UsageError("--workers: this system has no fork.")
     if key is not None and cert is None:
         raise click.UsageError("--key needs --cert.")
     secrets = read_users(root, given, file)
@@ -197,14 +200,17 @@ def serve(
     users, salt_key = make_users(secrets)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
+        receiving = MaildirUsers(root, secrets, catch_all=catch_all, logins=users)
+    except ValueError as error:
+        raise click.UsageError(f"--user: {reason(error)}.") from error
+    try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(f"{root}: {reason(error)}") from error
     context, certificate = _tls(cert, key)
     service = _Service(
         root=root,
-        names=tuple(secrets),
-        catch_all=catch_all,
+        receiving=receiving,
         users=users,
         logins=make_logins(users, salt_key, allow_insecure=allow_insecure_auth),
         context=context,
@@ -212,21 +218,56 @@ def serve(
         apop=apop,
         limits=Limits(content=max_size),
     )
-    with _signals() as wait_for_signal, ExitStack() as stack:
-        servers = []
-        for kind, (host, port) in wanted:
-            try:
-                server = service.listen(kind, host, port)
-            except OSError as error:
-                where = endpoint(host, port)
-                raise click.ClickException(f"{where}: {reason(error)}") from error
-            except ValueError as error:
-                raise click.UsageError(f"--user: {reason(error)}.") from error
-            servers.append((kind, stack.enter_context(server)))
-        for kind, server in servers:
-            login = service.lets_in(kind) or not (secrets or kind.pop3) or kind.lmtp
-            _announce(kind.name, server, login=login)
-        wait_for_signal()
+    chosen = adapter_of(adapter)
+    with ExitStack() as stack:
+        shares = open_shares(wanted, workers, stack)
+
+        def announce() -> None:
+            for kind, listeners in shares[0]:
+                login = service.lets_in(kind) or not (secrets or kind.pop3) or kind.lmtp
+                _announce(kind.name, listeners, login=login)
+
+        def work(share: Share, ready: Callable[[], object] = lambda: None) -> None:
+            chosen.run(partial(_serve, chosen, service, share, ready))
+
+        if workers == 1:
+            work(shares[0], announce)
+        else:
+            _supervise(shares, work, announce)
+
+
+async def _serve(
+    adapter: Adapter, service: _Service, share: Share, ready: Callable[[], object]
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with adapter.signals() as wait_for_signal, AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(service.serve(adapter, kind, listeners))
+            for kind, listeners in share
+        ]
+        ready()
+        await wait_for_signal()
+        for each in servers:  # all hear it before we wait for the first to end
+            each.drain()
+
+
+def _supervise(
+    shares: Sequence[Share],
+    work: Callable[[Share], None],
+    ready: Callable[[], object],
+) -> None:
+    """Serve in a process for each share, until SIGTERM or SIGINT."""
+
+    def carry_out(share: Share) -> None:
+        close_others(shares, share)
+        work(share)
+
+    workers = Workers(shares, carry_out)
+    ready()
+    workers.wait_for_signal()
+    close_others(shares)  # or who comes now would wait for us
+    if not workers.stop():
+        sys.exit(1)
 
 
 def _tls(
@@ -247,40 +288,10 @@ def _tls(
         raise click.ClickException(f"{cert}: {reason(error)}") from error
 
 
-def _announce(name: str, server: Server, *, login: bool) -> None:
+def _announce(name: str, listeners: Iterable[socket.socket], *, login: bool) -> None:
     """Say where a server listens, and whether those who want to can log in."""
-    for each in server.addresses:
-        where = endpoint(*each)
+    for each in listeners:
+        where = endpoint(*end_of(each.getsockname()))
         click.echo(f"listening {name} {where}")
         if not login:
             click.echo(f"warning: nobody can log in on {name} {where}", err=True)
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[], None]]:
-    """Catch SIGTERM and SIGINT, and give a function that waits for one of them.
-
-    It ends at once if one has come before.  A second one does what it does without us.
-    """
-    caught, written = socket.socketpair()
-    with caught, written:
-        written.setblocking(False)
-        before = {
-            each: signal.signal(each, lambda *_: None)
-            for each in (signal.SIGTERM, signal.SIGINT)
-        }
-        descriptor = signal.set_wakeup_fd(written.fileno())
-
-        def restore() -> None:
-            signal.set_wakeup_fd(descriptor)
-            for each, action in before.items():
-                signal.signal(each, action)
-
-        def wait() -> None:
-            caught.recv(1)
-            restore()
-
-        try:
-            yield wait
-        finally:
-            restore()
