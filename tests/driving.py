@@ -27,6 +27,7 @@ from smtp_pop_core import (
     Handshake,
     Limits,
     Negotiated,
+    Note,
     On,
     Read,
     Report,
@@ -237,11 +238,13 @@ class Driver:
 
     Attributes:
         reports: The mistakes of the application.
+        notes: What the operator is told, in its order.
         asked: The names of the functions that were asked, in their order.
     """
 
     def __init__(self, stream: Stream, **others: Stream) -> None:
         self.reports: list[Exception] = []
+        self.notes: list[Note] = []
         self.asked: list[str] = []
         self._streams = {"": stream, **others}
         self._left = dict.fromkeys(self._streams, b"")  # said, and not taken yet
@@ -282,6 +285,8 @@ class Driver:
                 return self._ask(function, arguments)
             case Report(error):
                 self.reports.append(error)
+            case Note():
+                self.notes.append(request)
             case On(name, inner):
                 return self.carry_out(inner, name)
         return None

@@ -239,13 +239,22 @@ class Served:
         conn: pop3.Connection | None = None,
         logins: Logins | None = None,
         peer: Peer | None = None,
+        session: str = "",
     ) -> None:
         told.clear()
         self.peer = peer or Peer(*steps)
         self.driver = Driver(self.peer)
         self.conn = conn or connection()
-        flow = pop3.serve(self.conn, application, "192.0.2.1", 1100, logins=logins)
-        self.ending = self.driver.run(flow)
+        self.ending = self.driver.run(
+            pop3.serve(
+                self.conn,
+                application,
+                "192.0.2.1",
+                1100,
+                logins=logins,
+                session=session,
+            )
+        )
         self.peer.finish()
 
 

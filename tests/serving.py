@@ -102,6 +102,7 @@ class Served:
         extensions: Iterable[smtp.Extension] | None = None,
         logins: Logins | None = None,
         tls: bool = False,
+        session: str = "",
         **options: Any,
     ) -> None:
         told.clear()
@@ -115,6 +116,14 @@ class Served:
             tls=tls,
             **options,
         )
-        flow = smtp.serve(self.conn, application, "192.0.2.1", 2525, logins=logins)
-        self.ending = self.driver.run(flow)
+        self.ending = self.driver.run(
+            smtp.serve(
+                self.conn,
+                application,
+                "192.0.2.1",
+                2525,
+                logins=logins,
+                session=session,
+            )
+        )
         self.peer.finish()

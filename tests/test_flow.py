@@ -13,6 +13,7 @@ from smtp_pop_core import (
     Deadline,
     Flow,
     MessageAborted,
+    Note,
     On,
     Read,
     Sleep,
@@ -56,6 +57,50 @@ def test_a_read_gives_what_the_peer_says_and_then_its_end() -> None:
         return first, (yield from read())
 
     assert play(both(), Say(b"a"), Close()) == (b"a", b"")
+
+
+# Notes.
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({}, "ended"),
+        ({"port": 25, "address": "192.0.2.1"}, "ended port=25 address=192.0.2.1"),
+        ({"sender": ""}, 'ended sender=""'),
+        ({"user": "a b"}, 'ended user="a b"'),
+        ({"user": "a=b"}, 'ended user="a=b"'),
+        ({"user": 'a"b'}, r'ended user="a\"b"'),
+        ({"commands": {"EHLO": 1, "MAIL": 2}}, "ended commands=EHLO:1,MAIL:2"),
+        ({"commands": {}}, "ended commands=-"),
+        ({"codes": {250: 3}}, "ended codes=250:3"),
+    ],
+)
+def test_a_note_is_one_line(fields: dict[str, object], line: str) -> None:
+    assert str(Note("ended", fields)) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("joe", "joe"),
+        ("jörg", "jörg"),
+        ("", ""),
+        ("a\r\nconnected address=x", r"a\r\nconnected address=x"),
+        ("\0\x1b[31m\x7f\x85", r"\x00\x1b[31m\x7f\x85"),
+        ("\u2028\u202e\u200b", r"\u2028\u202e\u200b"),
+        ("\ud800\U000e0001", r"\ud800\U000e0001"),
+        (r"a\nb", r"a\\nb"),
+        ("x" * 256, "x" * 256),
+        ("x" * 257, "x" * 256 + "..."),
+        ("\n" * 300, r"\n" * 256 + "..."),
+    ],
+)
+def test_what_a_peer_wrote_does_not_break_out_of_a_note(
+    text: str, escaped: str
+) -> None:
+    """No second line, no colours, no text that runs backwards: log injection."""
+    assert Note("ended", {"user": text}).fields == {"user": escaped}
 
 
 # Labels.

@@ -30,7 +30,7 @@ from proxy_headers import (
     outcome,
     version_2,
 )
-from smtp_pop_core import SERVER, Flow, Limits, Timeouts, pop3, smtp
+from smtp_pop_core import SERVER, Flow, Limits, Note, Timeouts, pop3, smtp
 from smtp_pop_core.proxy import (
     Authority,
     Command,
@@ -299,6 +299,29 @@ def test_a_header_of_somebody_who_is_no_proxy_is_a_bad_command(kind: Kind) -> No
     )
     assert served.ending is Ending.LOST
     assert [(peer.address, peer.port) for peer in met] == [PROXY]
+
+
+# What the operator is told
+
+
+@both
+def test_the_operator_is_told_of_the_client_and_of_the_proxy(kind: Kind) -> None:
+    connected, *_ = Served(kind, Say(LINE), *kind.session()).driver.notes
+    place = {"address": "192.0.2.1", "port": 56_324, "proxy": "127.0.0.1"}
+    assert connected == Note("connected", place)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [(Say(b"GET / HTTP/1.1\r\n"), "refused"), (Silence(), "timeout")],
+)
+@both
+def test_the_operator_is_told_where_no_header_came(
+    kind: Kind, step: Step, reason: str
+) -> None:
+    served = Served(kind, step)
+    fields = {"address": PROXY[0], "port": PROXY[1], "reason": reason}
+    assert served.driver.notes == [Note("no_proxy_header", fields)]
 
 
 # Time and bounds

@@ -15,9 +15,11 @@ from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+_LONGEST: Final = 256  # characters of a text in a note: as many as a path may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,55 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Tell the operator what has happened, for the log.
+
+    It holds no secret and no content.  What a peer wrote cannot break out of it: each
+    str among the fields is escaped as in a Python literal, and cut at 256 characters,
+    when the note is made.  `str(note)` is one line, the event and "name=value" for each
+    field, in quotes where a value is empty or has a space, a quote or "=" in it.
+
+    Attributes:
+        event: What has happened, as "connected".
+        fields: What is known of it, by name: each a str, an int, or a mapping that
+            counts something.
+    """
+
+    event: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        escaped = {
+            name: _escaped(value) if isinstance(value, str) else value
+            for name, value in self.fields.items()
+        }
+        object.__setattr__(self, "fields", escaped)
+
+    def __str__(self) -> str:
+        words = [f"{name}={_word(value)}" for name, value in self.fields.items()]
+        return " ".join([self.event, *words])
+
+
+def _escaped(text: str) -> str:
+    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    if cut.isprintable() and "\\" not in cut:
+        return cut
+    return "".join(
+        each if each.isprintable() and each != "\\" else ascii(each)[1:-1]
+        for each in cut
+    )
+
+
+def _word(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}:{count}" for name, count in value.items()) or "-"
+    text = str(value)
+    if text and not any(each in text for each in ' "='):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True, slots=True)
 class On:
     """Carry a request out on another stream than the driver's first.
 
@@ -140,10 +191,12 @@ class On:
     """
 
     stream: str
-    request: "Read | Write | Handshake | Deadline | Sleep | Ask | Report"
+    request: "Read | Write | Handshake | Deadline | Sleep | Ask | Report | Note"
 
 
-Request: TypeAlias = Read | Write | Handshake | Deadline | Sleep | Ask | Report | On
+Request: TypeAlias = (
+    Read | Write | Handshake | Deadline | Sleep | Ask | Report | Note | On
+)
 
 # Any: what a request is answered with depends on the request.
 Flow: TypeAlias = Generator[Request, Any, T]

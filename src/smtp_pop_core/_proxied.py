@@ -7,7 +7,7 @@ from typing import Any
 
 from ._endpoint import Endpoint
 from ._errors import ConnectionLost, RemoteProtocolError, Stopping
-from ._flow import Deadline, Flow, Read
+from ._flow import Deadline, Flow, Note, Read
 from ._serving import Ending, Visitor
 from .proxy import Address, Header, HeaderReader, Inet, Unix
 
@@ -40,6 +40,8 @@ def take_header(conn: Endpoint[Any], visitor: Visitor) -> Flow[Ending | None]:
             visitor.address, visitor.port = _place(header.source)
         return None
     conn.close()
+    fields = {"address": visitor.address, "port": visitor.port}
+    yield Note("no_proxy_header", {**fields, "reason": ending.value})
     return ending
 
 

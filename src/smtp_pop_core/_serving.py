@@ -5,7 +5,7 @@ in the application is a Report to the operator, and the peer hears none of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from enum import Enum
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ from ._flow import (
     Flow,
     Handshake,
     Negotiated,
+    Note,
     Report,
     Sleep,
     Write,
@@ -28,6 +29,9 @@ from ._security import Logins
 from .proxy import Header
 
 _DELAY: Final = 3.0  # seconds that a no to a login takes, where nobody says it
+_BAD: Final = "BADCOMMAND"
+_CONNECT: Final = "CONNECT"
+_WITH_ARGUMENT: Final = {"BDATLAST": "BDAT", "AUTHLIST": "AUTH"}
 
 E = TypeVar("E")
 A = TypeVar("A")
@@ -70,17 +74,33 @@ class Visitor:
             in front: for TCP the IP address, "" where there is none.
         port: The port there, or 0.
         proxy: The header with which a proxy has handed the connection on, or None.
+        session: What names the session in the log, or "".
     """
 
-    __slots__ = ("_endpoint", "_identity", "_security", "address", "port", "proxy")
+    __slots__ = (
+        "_endpoint",
+        "_identity",
+        "_security",
+        "address",
+        "port",
+        "proxy",
+        "session",
+    )
 
-    def __init__(self, conn: Endpoint[Any], address: str = "", port: int = 0) -> None:
+    def __init__(
+        self,
+        conn: Endpoint[Any],
+        address: str = "",
+        port: int = 0,
+        session: str = "",
+    ) -> None:
         self._endpoint = conn
         self._identity = ""
         self._security: Negotiated | None = None
         self.address = address
         self.port = port
         self.proxy: Header | None = None
+        self.session = session
 
     @property
     def identity(self) -> str:
@@ -124,6 +144,13 @@ class Serving(ABC, Generic[E, A]):
         self._logins: Final = logins
         self._delay: Final = _DELAY if logins is None else logins.delay
         self._failed_logins = 0
+        self._mechanism = ""  # of the login that goes on, or was the last
+        self._user = ""  # who was tried in it
+        self._kind: type | None = None  # of the command that has no answer yet
+        self._counts: dict[type, int] = {}  # how many there were of each
+        self._refused: dict[type, int] = {}  # how many of them had a no
+        self._messages = 0  # that were taken or given
+        self._octets = 0  # of content
         self._ending = Ending.LOST
         self._in_handshake = False  # nothing can be said
         self._out = bytearray()  # answers that are not written yet
@@ -176,6 +203,7 @@ class Serving(ABC, Generic[E, A]):
             Unanswered: The application or a mechanism failed, which has been reported.
         """
         answer: object = None
+        self._user = ""
         with closing(exchange):
             while True:
                 try:
@@ -191,6 +219,7 @@ class Serving(ABC, Generic[E, A]):
                 if isinstance(request, sasl.Challenge):
                     answer = yield from self.challenge(request.data)
                     continue
+                self._user = _user_of(request) or self._user
                 try:
                     answer = yield Ask(authenticate, (request,))
                 except Exception as error:
@@ -213,6 +242,44 @@ class Serving(ABC, Generic[E, A]):
         except Exception as error:
             yield Report(error)
             raise Unanswered from error
+
+    def note_login(self, identity: str) -> Flow[None]:
+        """Tell the operator who has logged in."""
+        fields = {"mechanism": self._mechanism, "identity": identity}
+        yield Note("logged_in", fields)
+
+    def note_refused_login(self, reason: str) -> Flow[None]:
+        """Tell the operator of a login that failed."""
+        fields = {"mechanism": self._mechanism, "user": self._user, "reason": reason}
+        yield Note("login_refused", fields)
+
+    def count(self, command: object) -> None:
+        """Take note of a command that was received."""
+        self._kind = kind = type(command)
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+
+    def count_answer(self, *, refused: bool) -> None:
+        """Take note of whether the answer to the last command is a no."""
+        kind, self._kind = self._kind, None
+        if refused and kind is not None:
+            self._refused[kind] = self._refused.get(kind, 0) + 1
+
+    def note_end(self, ending: Ending) -> Flow[None]:
+        """Tell the operator that the session has ended, and what was in it."""
+        commands = _by_name(self._counts)
+        bad = commands.pop(_BAD, 0)
+        commands.pop(_CONNECT, None)
+        refused = _by_name(self._refused)
+        refused.pop(_BAD, None)
+        fields = {
+            "reason": ending.value,
+            "commands": commands,
+            "refused": refused,
+            "bad_commands": bad,
+            "messages": self._messages,
+            "octets": self._octets,
+        }
+        yield Note("ended", fields)
 
     def take_time(self) -> Flow[bool]:
         """Let the time of a failed login pass; return whether it was one too many."""
@@ -244,7 +311,7 @@ class Serving(ABC, Generic[E, A]):
         self._in_handshake = True
         yield Deadline(self._endpoint.limits.timeouts.greeting)
         try:
-            self._visitor._security = yield Handshake()
+            negotiated: Negotiated = yield Handshake()
         except TimeoutError:
             raise
         except Stopping as error:
@@ -256,6 +323,9 @@ class Serving(ABC, Generic[E, A]):
             yield Report(error)
             raise HandshakeFailed from error
         self._in_handshake = False
+        self._visitor._security = negotiated
+        fields = {"version": negotiated.version, "cipher": negotiated.cipher}
+        yield Note("tls_begun", fields)
 
     def _offer_mechanisms(self) -> None:
         if self._logins is not None:
@@ -286,10 +356,44 @@ class Serving(ABC, Generic[E, A]):
             self._endpoint.receive_data(data)
 
 
-def say_unavailable(conn: Endpoint[E], error: Exception, data: bytes) -> Flow[Ending]:
-    """Turn a peer away because there is no application for it."""
+def note_visitor(visitor: Visitor, proxy: str = "") -> Flow[None]:
+    """Tell the operator that a session has begun.
+
+    Args:
+        visitor: Who has come.
+        proxy: The address of the proxy in front, "" for none.
+    """
+    fields = {"address": visitor.address, "port": visitor.port}
+    yield Note("connected", {**fields, "proxy": proxy} if proxy else fields)
+
+
+def turn_away(conn: Endpoint[E], error: Exception, data: bytes) -> Flow[Ending]:
+    """Turn a peer away because there is no application for it.
+
+    Args:
+        conn: The connection.
+        error: Why there is none.
+        data: What the peer is told, b"" for nothing.
+    """
     yield Report(error)
-    yield Deadline(conn.limits.timeouts.write)
-    with suppress(TimeoutError):
-        yield Write(data)
+    if data:
+        yield Deadline(conn.limits.timeouts.write)
+        with suppress(TimeoutError):
+            yield Write(data)
+    conn.close()
+    yield Note("ended", {"reason": Ending.REFUSED.value})
     return Ending.REFUSED
+
+
+def _by_name(counts: Mapping[type, int]) -> dict[str, int]:
+    named: dict[str, int] = {}
+    for kind, count in counts.items():
+        name = kind.__name__.upper()
+        name = _WITH_ARGUMENT.get(name, name)
+        named[name] = named.get(name, 0) + count
+    return named
+
+
+def _user_of(question: sasl.Question) -> str:
+    user = getattr(question, "user", None) or getattr(question, "authzid", None)
+    return user if isinstance(user, str) else ""

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import queue
+import re
 import resource
 import socket
 import threading
@@ -863,7 +864,7 @@ def test_without_an_application_there_is_no_session() -> None:
 def test_a_flow_that_fails_is_reported() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
 
-    def session(own_address: str, peer: tuple[str, int]) -> Flow[None]:
+    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[None]:
         yield Write(b"hello")
         raise AssertionError("a bug of ours")
 
@@ -871,7 +872,9 @@ def test_a_flow_that_fails_is_reported() -> None:
     service = Service(session, None, None)
     with Server([listener], service, sessions=1, report=mistakes.put) as server:
         assert read_all(socket.create_connection(server.addresses[0])) == b"hello"
-        assert str(mistakes.get(timeout=30)) == "a bug of ours"
+        mistake = mistakes.get(timeout=30)
+    assert str(mistake) == "a bug of ours"
+    assert re.fullmatch("session [0-9a-f]{16}", mistake.__notes__[0])
 
 
 def test_a_server_without_free_descriptors_waits_for_some(

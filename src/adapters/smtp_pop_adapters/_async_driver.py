@@ -16,6 +16,7 @@ from smtp_pop_core import (
     Deadline,
     Flow,
     Handshake,
+    Note,
     On,
     Read,
     Report,
@@ -26,6 +27,7 @@ from smtp_pop_core import (
 
 from ._async_stream import Runtime, Stream
 from ._driver import log_mistake
+from ._log import log_note, report_mistake
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ class Driver:
         tls: How TLS is begun when a flow asks for it.
         certificate: For a server, its own certificate in DER: then logins can be bound
             to it.
+        session: What names the session in the log, or "".
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class Driver:
         report: Callable[[Exception], None] | None = None,
         tls: ssl.SSLContext | None = None,
         certificate: bytes | None = None,
+        session: str = "",
     ) -> None:
         self._runtime = runtime
         self._streams = {"": stream, **(others or {})}
         self._report = report or log_mistake
         self._tls = tls
         self._certificate = certificate
+        self._session = session
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
@@ -90,7 +95,7 @@ class Driver:
                 request = step(outcome)
             except BaseException:  # the same again, or a result that nobody wants
                 return
-            if not isinstance(request, Ask | Report):
+            if not isinstance(request, Ask | Report | Note):
                 return
             try:
                 step, outcome = flow.send, await self._carry_out(request, "")
@@ -116,7 +121,9 @@ class Driver:
             case Sleep(seconds):
                 await self._streams[label].sleep(seconds)
             case Report(error):
-                self._report(error)
+                report_mistake(self._report, error, self._session)
+            case Note():
+                log_note(request, self._session)
             case On(stream, inner):
                 return await self._carry_out(inner, stream)
         return None

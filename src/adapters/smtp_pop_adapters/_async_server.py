@@ -9,6 +9,7 @@ from ._async_clients import Pop3Client, SmtpClient
 from ._async_driver import Driver
 from ._async_stream import Bell, Runtime, Stop, Stream, connect
 from ._driver import log_mistake
+from ._log import new_session, report_mistake
 from ._options import (
     Pop3ClientOptions,
     Service,
@@ -95,8 +96,9 @@ class Server:
         spawn(self._serve, sock, end_of(address))
 
     async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        session = new_session()
         try:
-            flow = self._service.session(own_address(sock), peer)
+            flow = self._service.session(own_address(sock), peer, session)
             stream = await open_stream(self._runtime, sock, self._stop)
             self._running[sock] = stream
             driver = Driver(
@@ -105,11 +107,12 @@ class Server:
                 report=self._report,
                 tls=self._service.tls,
                 certificate=self._service.certificate,
+                session=session,
             )
             await driver.run(flow)
             await stream.linger()
         except Exception as error:
-            self._report(error)
+            report_mistake(self._report, error, session)
         finally:
             self._end(sock)
 

@@ -13,6 +13,7 @@ from smtp_pop_core import (
     Deadline,
     Flow,
     Handshake,
+    Note,
     On,
     Read,
     Report,
@@ -21,6 +22,7 @@ from smtp_pop_core import (
     Write,
 )
 
+from ._log import log_note, report_mistake
 from ._sockets import Stream
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class Driver:
         tls: How TLS is begun when a flow asks for it.
         certificate: For a server, its own certificate in DER: then logins can be bound
             to it.
+        session: What names the session in the log, or "".
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class Driver:
         report: Callable[[Exception], None] | None = None,
         tls: ssl.SSLContext | None = None,
         certificate: bytes | None = None,
+        session: str = "",
     ) -> None:
         self._streams = {"": stream, **(others or {})}
         self._report = report or log_mistake
         self._tls = tls
         self._certificate = certificate
+        self._session = session
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
@@ -89,7 +94,9 @@ class Driver:
             case Sleep(seconds):
                 self._streams[label].sleep(seconds)
             case Report(error):
-                self._report(error)
+                report_mistake(self._report, error, self._session)
+            case Note():
+                log_note(request, self._session)
             case On(stream, inner):
                 return self._carry_out(inner, stream)
             case _:

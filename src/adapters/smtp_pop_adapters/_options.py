@@ -101,13 +101,13 @@ class Service:
     """What a server does with those who connect.
 
     Attributes:
-        session: Called with our own address and where a client comes from, address and
-            port; gives the flow that serves it.
+        session: Called with our own address, where a client comes from, address and
+            port, and what names the session in the log; gives the flow that serves it.
         tls: How TLS is begun, or None.
         certificate: Our own certificate in DER, or None.
     """
 
-    session: Callable[[str, tuple[str, int]], Flow[object]]
+    session: Callable[[str, tuple[str, int], str], Flow[object]]
     tls: ssl.SSLContext | None
     certificate: bytes | None
 
@@ -220,9 +220,9 @@ def smtp_service(
             trace=options.get("trace"),
         )
 
-    def session(own_address: str, peer: tuple[str, int]) -> Flow[object]:
+    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address))
-        return smtp.serve(conn, application, *peer, logins=logins)
+        return smtp.serve(conn, application, *peer, logins=logins, session=name)
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now
     return Service(session, tls, options.get("certificate"))
@@ -261,9 +261,9 @@ def pop3_service(
             trace=options.get("trace"),
         )
 
-    def session(own_address: str, peer: tuple[str, int]) -> Flow[object]:
+    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address))
-        return pop3.serve(conn, application, *peer, logins=logins)
+        return pop3.serve(conn, application, *peer, logins=logins, session=name)
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now
     return Service(session, tls, options.get("certificate"))

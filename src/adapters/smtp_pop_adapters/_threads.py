@@ -9,6 +9,7 @@ from typing import Final, Self
 from smtp_pop_core import Stopping
 
 from ._driver import Driver, log_mistake
+from ._log import new_session, report_mistake
 from ._options import Service
 from ._sockets import Stop, Stream, end_of, own_address
 
@@ -76,17 +77,19 @@ class Server:
         return self._stop.told.is_set() or len(self._running) < self._most
 
     def _serve(self, stream: Stream, peer: tuple[str, int]) -> None:
+        session = new_session()
         try:
-            flow = self._service.session(own_address(stream.sock), peer)
+            flow = self._service.session(own_address(stream.sock), peer, session)
             Driver(
                 stream,
                 report=self._report,
                 tls=self._service.tls,
                 certificate=self._service.certificate,
+                session=session,
             ).run(flow)
             stream.linger()
         except Exception as error:
-            self._report(error)
+            report_mistake(self._report, error, session)
         finally:
             self._end(stream)
 

@@ -117,12 +117,19 @@ class Peer(Visitor):
             in front: for TCP the IP address, "" where there is none.
         port: The port there, or 0.
         proxy: The header with which a proxy has handed the connection on, or None.
+        session: What names the session in the log, or "".
     """
 
     __slots__ = ("_conn",)
 
-    def __init__(self, conn: Connection, address: str = "", port: int = 0) -> None:
-        super().__init__(conn, address, port)
+    def __init__(
+        self,
+        conn: Connection,
+        address: str = "",
+        port: int = 0,
+        session: str = "",
+    ) -> None:
+        super().__init__(conn, address, port, session)
         self._conn = conn
 
     @property

@@ -14,7 +14,7 @@ from .._errors import (
     ParseError,
 )
 from .._events import MessageData
-from .._flow import Ask, Deadline, Flow, Report
+from .._flow import Ask, Deadline, Flow, Note, Report
 from .._proxied import take_header
 from .._security import Logins
 from .._serving import (
@@ -24,7 +24,8 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
-    say_unavailable,
+    note_visitor,
+    turn_away,
 )
 from .._source import Source
 from ._application import (
@@ -96,6 +97,7 @@ def serve(
     *,
     logins: Logins | None = None,
     proxied: bool = False,
+    session: str = "",
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
@@ -116,37 +118,38 @@ def serve(
             with PASS and APOP only, which ask `VerifyPassword` and `FindPassword`.
         proxied: Whether a PROXY header comes first, which says where the client is.  If
             it does not, the session ends without a word, and nobody is asked.
+        session: What names the session in the log, for the Peer.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
     """
-    peer = Peer(conn, address, port)
+    peer = Peer(conn, address, port, session)
     if proxied and (ending := (yield from take_header(conn, peer))) is not None:
         return ending
+    yield from note_visitor(peer, address if proxied else "")
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
-        if conn.tls:  # nothing can be said without a handshake
-            conn.close()
-            yield Report(error)
-            return Ending.REFUSED
-        return (yield from say_unavailable(conn, error, conn.send(_FAILED)))
-    session = _Serving(conn, decider, peer, logins)
+        # In TLS nothing can be said without a handshake.
+        said = b"" if conn.tls else conn.send(_FAILED)
+        return (yield from turn_away(conn, error, said))
+    serving = _Serving(conn, decider, peer, logins)
     try:
-        ending = yield from session.run()
+        ending = yield from serving.run()
     except GeneratorExit:  # nothing can be asked any more
-        session.release_at_once()
+        serving.release_at_once()
         raise
     except BaseException:  # a driver was cancelled
         conn.close()
-        yield from session.release()
+        yield from serving.release()
         raise
     conn.close()
-    yield from session.release()
-    if session.decides("close"):
-        yield from session.ask(decider.close, ending)
+    yield from serving.release()
+    yield from serving.note_end(ending)
+    if serving.decides("close"):
+        yield from serving.ask(decider.close, ending)
     return ending
 
 
@@ -230,6 +233,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
+        self.count(command)
         match command:
             case Retr(number=number):
                 yield from self._send_message(number, None)
@@ -272,13 +276,17 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         Returns:
             Whether it could be sent.
         """
+        sent = True
         try:
             self._out += self._conn.send(response)
         except LocalProtocolError as error:
             yield Report(error)
-            self._out += self._conn.send(_FAILED)
-            return False
-        return True
+            response = _FAILED
+            self._out += self._conn.send(response)
+            sent = False
+        if response.cls is not MORE:
+            self.count_answer(refused=response.cls is ERR)
+        return sent
 
     def _start_tls(self, command: Stls) -> Flow[None]:
         yield from self._say(self._conn.default_response(command))
@@ -288,27 +296,30 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _log_in(self, command: Pass | Apop | Auth) -> Flow[None]:
         """Find out who it is, and open the maildrop; a no takes its time."""
+        self._mechanism = _mechanism_of(command)
         try:
             if not self.decides("authenticate"):
                 raise sasl.Denied
             exchange = yield from self._exchange(command)
             success = yield from self.prove(exchange, self._application.authenticate)
         except sasl.Denied:
-            response = DENIED
+            response, reason = DENIED, "denied"
         except _NoMechanism:
             yield from self._say(self._conn.default_response(command))
             return
         except sasl.ExchangeError:
-            response = _MALFORMED
+            response, reason = _MALFORMED, "malformed"
         except Unanswered:
+            yield from self.note_refused_login("failed")
             yield from self._say(_FAILED)
             return
         except GaveUp:
             return
         else:
+            yield from self.note_login(success.identity)
             yield from self._open(success.identity)
             return
-        yield from self._refuse(response)
+        yield from self._refuse(response, reason)
 
     def _exchange(self, command: Pass | Apop | Auth) -> Flow[Exchange]:
         if isinstance(command, Auth):
@@ -330,11 +341,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 raise sasl.ExchangeError("the client has cancelled the exchange")
             return event.data
         if isinstance(event, BadCommand):
-            yield from self._refuse(event.response)
+            self.count(event)
+            yield from self._refuse(event.response, "malformed")
         raise GaveUp
 
-    def _refuse(self, response: Response) -> Flow[None]:
+    def _refuse(self, response: Response, reason: str) -> Flow[None]:
         """Say no to a login, after a while; after too many the session ends."""
+        yield from self.note_refused_login(reason)
         too_many = yield from self.take_time()
         yield from self._say(response)
         if too_many:
@@ -351,6 +364,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         except Exception as error:
             yield from self.release()
             if isinstance(error, MaildropInUse):
+                yield Note("maildrop_in_use", {"identity": identity})
                 yield from self._say(_IN_USE)
             else:
                 yield Report(error)
@@ -360,6 +374,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._snapshot = snapshot
         self._peer._identity = identity
         totals = snapshot.totals
+        fields = {"identity": identity, "messages": totals.messages}
+        yield Note("maildrop_opened", {**fields, "octets": totals.octets})
         text = f"{totals.messages} messages, {totals.octets} octets"
         yield from self._say(Response(OK, text))
 
@@ -417,6 +433,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         except LocalProtocolError as error:  # the last octet was a CR
             yield from self._break_off(error, message)
             return
+        if whole:
+            self._messages += 1
+        self._octets += conn.content_octets
         if whole and conn.content_octets != message.size:
             text = f"{conn.content_octets} octets were sent, not {message.size}"
             yield from self._report(ValueError(text), message)
@@ -445,6 +464,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             except Exception as error:
                 yield Report(error)
                 left = len(deleted)
+            fields = {"retrieved": self._messages, "deleted": len(deleted) - left}
+            yield Note("committed", {**fields, "left": left})
             if left:
                 text = f"{left} messages were not removed"
                 response = Response(ERR, text, ResponseCode.SYS_TEMP)
@@ -455,6 +476,15 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
 class _NoMechanism(Exception):
     """The mechanism is not offered."""
+
+
+def _mechanism_of(command: Pass | Apop | Auth) -> str:
+    match command:
+        case Pass():
+            return "USER"
+        case Apop():
+            return "APOP"
+    return command.mechanism
 
 
 def _following(source: Source, head: Head | None) -> Flow[bytes]:

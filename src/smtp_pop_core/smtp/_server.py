@@ -14,7 +14,7 @@ from .._errors import (
     MessageAborted,
 )
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Report
+from .._flow import Ask, Content, Deadline, Flow, Note, Report
 from .._proxied import take_header
 from .._security import Logins
 from .._serving import (
@@ -23,7 +23,8 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
-    say_unavailable,
+    note_visitor,
+    turn_away,
 )
 from ._application import (
     NO_STORE,
@@ -103,6 +104,7 @@ def serve(
     *,
     logins: Logins | None = None,
     proxied: bool = False,
+    session: str = "",
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
@@ -119,31 +121,32 @@ def serve(
         logins: What can be checked, for AUTH; None: there is no AUTH.
         proxied: Whether a PROXY header comes first, which says where the client is.  If
             it does not, the session ends without a word, and nobody is asked.
+        session: What names the session in the log, for the Peer.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
     """
-    peer = Peer(conn, address, port)
+    peer = Peer(conn, address, port, session)
     if proxied and (ending := (yield from take_header(conn, peer))) is not None:
         return ending
+    yield from note_visitor(peer, address if proxied else "")
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
-        if conn.tls:  # nothing can be said without a handshake
-            conn.close()
-            yield Report(error)
-            return Ending.REFUSED
-        return (yield from say_unavailable(conn, error, conn.send(_UNAVAILABLE)))
-    session = _Serving(conn, decider, peer, logins)
+        # In TLS nothing can be said without a handshake.
+        said = b"" if conn.tls else conn.send(_UNAVAILABLE)
+        return (yield from turn_away(conn, error, said))
+    serving = _Serving(conn, decider, peer, logins)
     try:
-        ending = yield from session.run()
+        ending = yield from serving.run()
     except TimeoutError:
         ending = Ending.TIMEOUT
     conn.close()
-    if session.decides("close"):
-        yield from session.ask(decider.close, ending)
+    yield from serving.note_end(ending)
+    if serving.decides("close"):
+        yield from serving.ask(decider.close, ending)
     return ending
 
 
@@ -215,6 +218,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
+        self.count(command)
         if isinstance(command, (Bdat, BdatLast)):
             yield from self._message()
             return
@@ -251,6 +255,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if logins is None or command.mechanism not in conn.mechanisms:
             yield from self._say(conn.default_reply(command))
             return
+        self._mechanism = command.mechanism
         try:
             if not self.decides("authenticate"):
                 raise sasl.Denied
@@ -258,15 +263,17 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             exchange = yield from self.begin_login(logins, name, initial)
             success = yield from self.prove(exchange, self._application.authenticate)
         except sasl.Denied:
-            yield from self._refuse(_DENIED)
+            yield from self._refuse(_DENIED, "denied")
         except sasl.ExchangeError:
-            yield from self._refuse(_MALFORMED)
+            yield from self._refuse(_MALFORMED, "malformed")
         except Unanswered:
+            yield from self.note_refused_login("failed")
             yield from self._say(_CANNOT_TELL)
         except GaveUp:
             pass
         else:
             self._peer._identity = success.identity
+            yield from self.note_login(success.identity)
             yield from self._say(_WELCOME)
 
     def challenge(self, data: bytes) -> Flow[bytes]:
@@ -281,11 +288,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 raise sasl.ExchangeError("the client has cancelled the exchange")
             return command.data
         if isinstance(command, BadCommand):
-            yield from self._refuse(command.reply)
+            self.count(command)
+            yield from self._refuse(command.reply, "malformed")
         raise GaveUp
 
-    def _refuse(self, reply: Reply) -> Flow[None]:
+    def _refuse(self, reply: Reply, reason: str) -> Flow[None]:
         """Say no to a login, after a while; after too many the session ends."""
+        yield from self.note_refused_login(reason)
         too_many = yield from self.take_time()
         yield from self._say(_TOO_MANY if too_many else reply)
 
@@ -315,6 +324,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield Report(error)
             reply = _FAILED
             self._out += self._conn.send(reply)
+        if reply.code // 100 != 3:
+            self.count_answer(refused=reply.code >= 400)
         if reply.code == 421:
             self._ending = Ending.REFUSED
         return reply
@@ -325,6 +336,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             raise AssertionError("content without MAIL")
         yield from self.flush()
         self._end = self._broken = self._verdict = None
+        before = self._octets
         answer: object = NO_STORE
         if self.decides("message"):
             envelope = Envelope(self._mail, tuple(self._rcpts))
@@ -336,13 +348,34 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         while not self._over:
             with suppress(MessageAborted):
                 yield from self._piece()
+        told = {
+            "sender": self._mail.sender,
+            "recipients": len(self._rcpts),
+            "octets": self._octets - before,
+        }
+        if self._broken is not None:
+            yield Note("message_aborted", {**told, "reason": str(self._broken)})
         if isinstance(self._broken, TimeoutError):
             raise self._broken
         if self._end is not None:
-            for reply in (yield from self._replies(self._end, answer)):
-                yield from self._say(reply)
-                if self._conn.state is State.CLOSED:  # 421 is for all that are left
-                    break
+            codes = yield from self._answer_message(self._end, answer)
+            taken = any(code < 400 for code in codes)
+            self._messages += taken
+            said = {"codes": codes} if self._conn.lmtp else {"code": next(iter(codes))}
+            event = "message_taken" if taken else "message_refused"
+            yield Note(event, {**told, **said})
+
+    def _answer_message(
+        self, end: EndOfMessage, answer: object
+    ) -> Flow[dict[int, int]]:
+        """Say the replies to a message, and return how many there were of each code."""
+        codes: dict[int, int] = {}
+        for reply in (yield from self._replies(end, answer)):
+            code = (yield from self._say(reply)).code
+            codes[code] = codes.get(code, 0) + 1
+            if self._conn.state is State.CLOSED:  # 421 is for all that are left
+                break
+        return codes
 
     def _replies(self, end: EndOfMessage, answer: object) -> Flow[list[Reply]]:
         """Turn what the application says to a message into the replies that are due."""
@@ -373,12 +406,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 case MessageData(data=data):
                     blocks.append(data)
                     octets += len(data)
+                    self._octets += len(data)
                 case EndOfMessage() as end:
                     self._end = end
                 case ConnectionClosed():
                     self._broken = MessageAborted("the connection was lost")
-                case Bdat() | BdatLast():
-                    pass  # the next chunk
+                case Bdat() | BdatLast() as chunk:
+                    self.count(chunk)
                 case EndOfChunk() as end_of_chunk:
                     yield from self._answer_chunk(end_of_chunk)
                 case Command() as command:
