@@ -37,6 +37,8 @@ _EXTENSIONS: Final = (
     smtp.extensions.Etrn(),
     smtp.extensions.StartTls(),
     smtp.extensions.Auth(("PLAIN", "LOGIN")),
+    smtp.extensions.Xclient(),
+    smtp.extensions.Xforward(),
 )
 _CHALLENGE: Final = Reply(334)
 _WELCOME: Final = Reply(235, ("Welcome",), smtp.EnhancedCode(2, 7, 0))

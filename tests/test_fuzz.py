@@ -50,14 +50,14 @@ def test_an_input_of_any_length_passes(name: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(head=st.binary(min_size=3, max_size=3), body=smtp_octets() | pop3_octets())
 def test_octets_of_peers_pass(name: str, head: bytes, body: bytes) -> None:
     target(name)(head + body)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.data(), noise=st.binary(max_size=20))
 def test_a_spoilt_seed_passes(name: str, seed: st.DataObject, noise: bytes) -> None:
     data = seed.draw(st.sampled_from(SEEDS[name])).encode("latin-1")

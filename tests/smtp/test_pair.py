@@ -38,6 +38,8 @@ EXTENSIONS: Final = (
     smtp.extensions.Etrn(),
     smtp.extensions.StartTls(),
     smtp.extensions.Auth(("PLAIN",)),
+    smtp.extensions.Xclient(),
+    smtp.extensions.Xforward(),
 )
 TABLE: Final[smtp.Table] = {
     state: {**row, **smtp.extensions.Etrn.rows.get(state, {})}
@@ -77,6 +79,8 @@ ONWARD: Final = {  # how likely it is where it may come; all else is 1
     smtp.BdatLast: 20,
     smtp.EndOfChunk: 30,
     smtp.Etrn: 3,
+    smtp.Xclient: 2,
+    smtp.Xforward: 3,
     smtp.Vrfy: 1,
     smtp.Expn: 1,
     smtp.EndOfMessage: 30,
@@ -330,6 +334,9 @@ class Pair(RuleBasedStateMachine):
                 break
             reply, question = self.said.popleft()
             coded = type(question) not in UNCODED and reply.cls != 3
+            if isinstance(question, smtp.Xclient) and reply.code == 220:
+                coded = reply.enhanced is not None  # else it is a greeting
+                seen["a greeting to XCLIENT"] += 1
             readable = offered and type(oldest) not in UNCODED
             assert event == as_heard(reply, coded=coded, readable=readable)
             assert event.command == oldest
@@ -425,6 +432,8 @@ class Pair(RuleBasedStateMachine):
                 likely = 0.95  # without extensions there is little to see
             case smtp.EndOfChunk() | smtp.Vrfy() | smtp.Expn():
                 likely = 0.5
+            case smtp.Xclient():
+                usual, likely = smtp.Reply(220, ("mx.example",)), 0.5
             case _:
                 pass
         if self.random.random() < likely:
@@ -586,6 +595,7 @@ def as_heard(reply: smtp.Reply, *, coded: bool, readable: bool) -> smtp.Reply:
 
 
 SITUATIONS: Final = {
+    "a greeting to XCLIENT",
     "agreement",
     "pipelining",
     "a pipelined chunk",

@@ -30,11 +30,14 @@ END_OF_CHUNK = smtp.EndOfChunk()
 STARTTLS = smtp.StartTls()
 AUTH = smtp.Auth("PLAIN")
 RESPONSE = smtp.AuthResponse(b"x")
+XCLIENT = smtp.Xclient(name="a.example")
+XFORWARD = smtp.Xforward(name="a.example")
 BAD = smtp.BadCommand(b"FROB", smtp.Reply(500))
 
 COMMANDS: list[smtp.Command] = [
     *(CONNECT, EHLO, HELO, MAIL, RCPT, DATA, END, RSET, VRFY, EXPN, HELP, NOOP, QUIT),
     *(LHLO, ETRN, BDAT, LAST, END_OF_CHUNK, STARTTLS, AUTH, RESPONSE),
+    *(XCLIENT, XFORWARD),
 ]
 
 CONTENT = (State.DATA, State.CHUNK, State.LAST)
@@ -44,8 +47,9 @@ ANYTIME: set[smtp.Command] = {EHLO, HELO, LHLO, RSET, VRFY, EXPN, HELP, NOOP, QU
 ALLOWED: dict[State, set[smtp.Command]] = {
     State.CONNECTING: {CONNECT},
     State.REFUSED: {QUIT},  # section 3.1
-    State.GREETED: ANYTIME,
-    State.READY: ANYTIME | {MAIL, ETRN, STARTTLS, AUTH},
+    # XCLIENT and XFORWARD: outside a transaction, say their READMEs
+    State.GREETED: ANYTIME | {XCLIENT},
+    State.READY: ANYTIME | {MAIL, ETRN, STARTTLS, AUTH, XCLIENT, XFORWARD},
     State.MAIL: ANYTIME | {RCPT},
     State.RCPT: ANYTIME | {RCPT, DATA, BDAT, LAST},
     State.DATA: {END},
@@ -74,6 +78,8 @@ CELLS = [
     (State.GREETED, VRFY, 252, State.GREETED),
     (State.GREETED, HELP, 214, State.GREETED),
     (State.GREETED, QUIT, 221, State.CLOSED),
+    (State.GREETED, XCLIENT, 220, State.GREETED),
+    (State.GREETED, XCLIENT, 550, State.GREETED),
     (State.READY, EHLO, 250, State.READY),
     (State.READY, MAIL, 250, State.MAIL),
     (State.READY, MAIL, 450, State.READY),
@@ -89,6 +95,10 @@ CELLS = [
     (State.READY, AUTH, 235, State.READY),
     (State.READY, AUTH, 504, State.READY),
     (State.READY, AUTH, 454, State.READY),
+    (State.READY, XCLIENT, 220, State.GREETED),
+    (State.READY, XCLIENT, 503, State.READY),
+    (State.READY, XFORWARD, 250, State.READY),
+    (State.READY, XFORWARD, 501, State.READY),
     (State.MAIL, RCPT, 250, State.RCPT),
     (State.MAIL, RCPT, 251, State.RCPT),
     (State.MAIL, RCPT, 450, State.MAIL),

@@ -28,17 +28,19 @@ EXTENSIONS: Final = (
     smtp.extensions.Etrn(),
     smtp.extensions.StartTls(),
     smtp.extensions.Auth(("PLAIN",)),
+    smtp.extensions.Xclient(),
+    smtp.extensions.Xforward(),
 )
 KINDS: Final[set[type[smtp.Command]]] = {
     *(smtp.Ehlo, smtp.Helo, smtp.Lhlo, smtp.Mail, smtp.Rcpt, smtp.Data, smtp.Bdat),
     *(smtp.BdatLast, smtp.EndOfChunk, smtp.EndOfMessage, smtp.Rset, smtp.Vrfy),
     *(smtp.Expn, smtp.Help, smtp.Noop, smtp.Quit, smtp.StartTls, smtp.Auth),
-    *(smtp.AuthResponse, smtp.Etrn),
+    *(smtp.AuthResponse, smtp.Etrn, smtp.Xclient, smtp.Xforward),
 }
 RCPT: Final = (smtp.Mail("a@a.example", smtputf8=True), smtp.Rcpt("b@b.example"))
 READY: Final = (
     *(smtp.Rset, smtp.Vrfy, smtp.Expn, smtp.Help, smtp.Noop, smtp.Quit, smtp.Mail),
-    *(smtp.StartTls, smtp.Auth, smtp.Etrn),
+    *(smtp.StartTls, smtp.Auth, smtp.Etrn, smtp.Xclient, smtp.Xforward),
 )
 
 

@@ -42,6 +42,7 @@ from ._connection import Connection
 from ._events import Event
 from ._exchange import exchange
 from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
+from ._forwarding import Source, Unavailable, Xclient, Xforward
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
 from ._message import completed, count_hops, octets_of, recipients_of, sender_of
 from ._open import log_in, open
@@ -95,6 +96,10 @@ __all__ = [
     "Auth",
     "AuthResponse",
     "Etrn",
+    "Xclient",
+    "Xforward",
+    "Unavailable",
+    "Source",
     "BadCommand",
     "Reply",
     "ReplyClass",

@@ -5,6 +5,7 @@ how it is written is the codec's; here the two meet the octets.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from .._abnf import is_domain_or_literal
@@ -55,6 +56,9 @@ from ._events import Event
 from ._extensions import Auth as AuthOffer
 from ._extensions import Extension, Extensions, Size, known, usual
 from ._extensions import Limits as LimitsOffer
+from ._extensions import Xclient as XclientOffer
+from ._extensions import Xforward as XforwardOffer
+from ._forwarding import Attributes, Xclient
 from ._grammar import domain_of
 from ._inbound import Inbound
 from ._profile import RELAY, Profile
@@ -91,7 +95,7 @@ class Connection(Endpoint[Event]):
         domain: Our own name.
         limits: Every bound.
         extensions: What the server offered in this session, by keyword; nothing before
-            EHLO and after STARTTLS.
+            EHLO, and after STARTTLS and XCLIENT.
         last_reply: The last reply sent or received, or None.
 
     Raises:
@@ -129,6 +133,7 @@ class Connection(Endpoint[Event]):
                 verb.command: each.keyword
                 for each in self._known.values()
                 for verb in each.verbs
+                if not verb.anytime
             },
             tls=tls,
             lmtp=lmtp,
@@ -289,6 +294,15 @@ class Connection(Endpoint[Event]):
         if offer.mechanisms:
             self._known[AuthOffer.keyword] = offer
 
+    def trust(self, trusted: bool) -> None:
+        """Say whether the client of a server may use XCLIENT and XFORWARD from now on.
+
+        It has no effect where the server has neither.
+        """
+        for keyword, offer in self._known.items():
+            if isinstance(offer, (XclientOffer, XforwardOffer)):
+                self._known[keyword] = replace(offer, trusted=trusted)
+
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The mechanisms that AUTH has now: what was offered in this session."""
@@ -345,7 +359,7 @@ class Connection(Endpoint[Event]):
         match command:
             case Ehlo() | Lhlo() if reply.code // 100 == 2:
                 self._offer(read_offers(reply, self._known))
-            case Helo() if reply.code // 100 == 2:
+            case Helo() | Xclient() if reply.code // 100 == 2:
                 self._offer(Extensions({}))
             case Data() if reply.code // 100 == 3:
                 self._begin_content()
@@ -449,7 +463,14 @@ class Connection(Endpoint[Event]):
                     return TOO_MANY_RECIPIENTS
                 if not recipient.isascii() and not session.smtputf8:
                     return NEEDS_UTF8
+            case Attributes():
+                return self._attributes_refusal(command)
         return None
+
+    def _attributes_refusal(self, command: Attributes) -> Reply | None:
+        kind = XclientOffer if isinstance(command, Xclient) else XforwardOffer
+        offer = self._known.get(kind.keyword)
+        return offer.refusal(command) if isinstance(offer, kind) else None
 
     def _drop(self) -> BadCommand | None:
         """Drop the octets of a chunk that was refused, then give the command."""

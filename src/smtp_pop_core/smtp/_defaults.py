@@ -23,6 +23,7 @@ from ._commands import (
     StartTls,
     Vrfy,
 )
+from ._forwarding import Xclient, Xforward
 from ._replies import Command, EnhancedCode, Reply
 
 
@@ -63,6 +64,8 @@ _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
     StartTls: _reply(220, "2.0.0", "Ready to start TLS"),
     Auth: _reply(504, "5.5.4", "Mechanism not supported"),
     AuthResponse: _reply(501, "5.7.0", "Authentication cancelled"),
+    Xclient: _reply(550, "5.7.0", "Not authorized"),
+    Xforward: _reply(250, "2.0.0", "OK"),
 }
 
 

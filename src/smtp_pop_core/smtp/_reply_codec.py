@@ -11,6 +11,7 @@ from .._errors import ParseError
 from .._limits import Limits
 from ._commands import Connect, Ehlo, Helo, Lhlo
 from ._extensions import Extension, Extensions, Unknown
+from ._forwarding import Xclient
 from ._replies import Command, EnhancedCode, Reply
 
 _REPLY_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n\0]*))?")
@@ -103,7 +104,12 @@ def write_reply(
     lines = reply.lines
     if enhanced and reply.cls != 3 and type(command) not in _UNCODED:
         status = reply.enhanced
-        if status is None and not all(_status(reply.code, line) for line in lines):
+        greeting = isinstance(command, Xclient) and reply.code == 220
+        if (
+            status is None
+            and not greeting
+            and not all(_status(reply.code, line) for line in lines)
+        ):
             status = EnhancedCode(reply.code // 100, 0, 0)
         if status is not None:
             lines = tuple(f"{status} {line}" for line in lines)

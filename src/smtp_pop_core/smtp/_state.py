@@ -50,6 +50,7 @@ from ._commands import (
     StartTls,
     Vrfy,
 )
+from ._forwarding import Xclient, Xforward
 from ._replies import Command, Reply, ReplyClass
 
 
@@ -108,13 +109,15 @@ TRANSITIONS: Final[Table] = {
         Connect: {_2: State.GREETED, _4: State.REFUSED, _5: State.REFUSED}
     },
     State.REFUSED: {Quit: {_2: State.CLOSED}},
-    State.GREETED: _ANYTIME,
+    State.GREETED: {**_ANYTIME, Xclient: {_2: SAME}},
     State.READY: {
         **_ANYTIME,
         Mail: {_2: State.MAIL},
         Etrn: {_2: SAME},
         StartTls: {_2: State.TLS},
         Auth: {_2: SAME, _3: State.AUTH},
+        Xclient: {_2: State.GREETED},
+        Xforward: {_2: SAME},
     },
     State.MAIL: _IN_MAIL,
     State.RCPT: {**_IN_MAIL, Data: {_3: State.DATA}, **_CHUNKS},
@@ -131,11 +134,12 @@ TRANSITIONS: Final[Table] = {
     State.CLOSED: {},
 }
 
-PIPELINED: Final = frozenset({Mail, Rcpt, Rset, EndOfChunk, EndOfMessage})
+PIPELINED: Final = frozenset({Mail, Rcpt, Rset, EndOfChunk, EndOfMessage, Xforward})
 """What others may follow before its reply; all else is the last of its group.
 
 RFC 2920 section 3.1.  The content may open a group, hence EndOfMessage.  A chunk may
-follow another, but not MAIL or RCPT: RFC 3030 section 2.
+follow another, but not MAIL or RCPT: RFC 3030 section 2.  XCLIENT ends a group:
+Postfix XCLIENT_README.
 """
 
 CONTENT: Final = frozenset({State.DATA, State.CHUNK, State.LAST})
@@ -406,6 +410,9 @@ class Session:
                 self.recipients = 0
             case Auth() | AuthResponse() if digit == 2:
                 self.authenticated = True
+            case Xclient(login=login) if digit == 2:
+                self.authenticated = isinstance(login, str)
+                self._forget()
             case _:
                 pass
 
@@ -419,6 +426,10 @@ class Session:
             raise OutOfOrder(f"no handshake is due in {self.state!r}")
         self.tls = True
         self.authenticated = False
+        self._forget()
+        self.state = State.GREETED
+
+    def _forget(self) -> None:
+        """Forget what was said by whom the peer is no more."""
         self.offered = frozenset()
         self.mail = None
-        self.state = State.GREETED

@@ -26,6 +26,8 @@ _FRAGMENTS: Final = (
     *(b"BDAT 9 LAST\r\n", b"BDAT 1", b"BDAT 99999999999999999999\r\n", b" LAST\r\n"),
     *(b"TO:<Postmaster>\r\n", b'"a b"@[IPv6:::1]', b"@r,@s:", b"DATA\r\n", b"RSET\r\n"),
     *(b"NOOP\r\n", b"VRFY a", b"EXPN a", b"HELP\r\n", b"QUIT\r\n", b"STARTTLS\r\n"),
+    *(b"XCLIENT ADDR=IPV6:::1 NAME=[UNAVAILABLE]\r\n", b" LOGIN=a+20b", b"XCLIENT "),
+    *(b"XFORWARD NAME=a SOURCE=LOCAL\r\n", b" PORT=25", b" HELO=a\r\n"),
     *(b"AUTH PLAIN", b" AGEAYg==", b"=", b"*\r\n", b"AUTH X\r\n", b"abcd\r\n"),
     *(b"220 a\r\n", b"250-a\r\n", b"250 PIPELINING\r\n", b"250 2.1.0 a\r\n", b"334 "),
     *(b"354 \r\n", b"421 a\r\n", b"451-4.3.0 a\r\n", b"550 5.1.1 a\r\n", b"250", b"-"),
@@ -184,6 +186,21 @@ def _of_string(
     return commands
 
 
+def _attributes(
+    kind: Callable[..., smtp.Command], **fields: st.SearchStrategy[object]
+) -> st.SearchStrategy[smtp.Command]:
+    unknown = st.just(smtp.Unavailable.UNAVAILABLE)
+    known = {
+        name: field if name == "proto" else field | unknown
+        for name, field in fields.items()
+    }
+    return (
+        st.fixed_dictionaries({}, optional=known)
+        .filter(bool)
+        .map(lambda given: kind(**given))
+    )
+
+
 def _always(
     strategy: st.SearchStrategy[smtp.Command],
 ) -> Callable[[Container[str]], st.SearchStrategy[smtp.Command]]:
@@ -202,6 +219,13 @@ _ORCPT: Final = st.one_of(
     ),
     st.tuples(st.just("utf-8"), st.text(PRINTABLE | BEYOND, min_size=1, max_size=20)),
 )
+_WORD: Final = st.text(
+    st.sampled_from(ascii_letters + digits + "!#$%&'*+-./:=?[]^_`{|}~"),
+    min_size=1,
+    max_size=16,
+)
+_IP: Final = (st.ip_addresses(v=4) | st.ip_addresses(v=6)).map(str)
+_TCP_PORT: Final = st.integers(0, 65535)
 _CHUNK_SIZE: Final = st.integers(0, 10**18)
 _COMMANDS: Final[
     Mapping[
@@ -232,4 +256,29 @@ _COMMANDS: Final[
         st.builds(smtp.AuthResponse, st.none() | st.binary(max_size=40))
     ),
     smtp.Etrn: _always(st.builds(smtp.Etrn, st.text(VISIBLE, min_size=1, max_size=20))),
+    smtp.Xclient: _always(
+        _attributes(
+            smtp.Xclient,
+            name=_WORD | st.just(smtp.Unavailable.TEMPUNAVAIL),
+            addr=_IP,
+            port=_TCP_PORT,
+            proto=st.sampled_from(["SMTP", "ESMTP"]),
+            helo=_WORD,
+            login=st.text(PRINTABLE | BEYOND, min_size=1, max_size=9),
+            destaddr=_IP,
+            destport=_TCP_PORT,
+        )
+    ),
+    smtp.Xforward: _always(
+        _attributes(
+            smtp.Xforward,
+            name=_WORD | st.just(smtp.Unavailable.TEMPUNAVAIL),
+            addr=_IP | st.just("host"),
+            port=_TCP_PORT,
+            proto=st.sampled_from(["ESMTP", "ESMTPS", "UUCP"]),
+            helo=_WORD,
+            ident=_WORD,
+            source=st.sampled_from(smtp.Source),
+        )
+    ),
 }

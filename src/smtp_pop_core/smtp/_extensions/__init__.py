@@ -4,6 +4,7 @@ from ._bounds import Limits
 from ._content import BinaryMime, Chunking, EightBitMime, Size, SmtpUtf8
 from ._delivery import Dsn, Etrn
 from ._extension import Extension, Extensions, Parameter, Unknown, Verb
+from ._forwarding import Xclient, Xforward
 from ._session import Auth, EnhancedStatusCodes, Help, Pipelining, StartTls
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Help",
     "StartTls",
     "Auth",
+    "Xclient",
+    "Xforward",
     "known",
     "usual",
 ]
@@ -52,4 +55,4 @@ def usual(*, size: int | None = 50_000_000) -> tuple[Extension, ...]:
 
 def known() -> tuple[Extension, ...]:
     """Return all extensions that a client can make use of."""
-    return (*usual(), Etrn(), StartTls(), Auth())
+    return (*usual(), Etrn(), StartTls(), Auth(), Xclient(), Xforward())

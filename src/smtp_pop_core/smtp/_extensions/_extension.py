@@ -41,12 +41,14 @@ class Verb:
         read: Makes the command from what follows the verb, "" where nothing does.
             ValueError: it is malformed, 501.
         write: Gives what follows the verb, "" for nothing.
+        anytime: Whether the command may come before EHLO has named the extension.
     """
 
     name: str
     command: type[Command]
     read: Callable[[str], Command]
     write: Callable[[Any], str]
+    anytime: bool = False
 
 
 class Extension:
