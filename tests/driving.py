@@ -327,11 +327,12 @@ def finished(awaitable: Awaitable[T]) -> T:
 
 
 def play(flow: Flow[T], *steps: Step) -> T:
-    """Run a flow against a script to the end of both, and return its result."""
+    """Run a flow against a script to the end of both, also where the flow raises."""
     peer = Peer(*steps)
-    result = Driver(peer).run(flow)
-    peer.finish()
-    return result
+    try:
+        return Driver(peer).run(flow)
+    finally:
+        peer.finish()
 
 
 def cut_short(steps: Iterable[Step], octets: int, *then: Step) -> list[Step]:

@@ -1,12 +1,10 @@
 """A scripted POP3 server in tests: what it says, and clients that have come so far."""
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from driving import Driver, Expect, Peer, Say, Step
-from smtp_pop_core import CLIENT, Flow, Security, Tls, pop3, sasl
+from driving import Expect, Say, Step, play
+from smtp_pop_core import CLIENT, Security, Tls, pop3, sasl
 from smtp_pop_core.pop3 import Connection, State
-
-T = TypeVar("T")
 
 OK: Final = Say(b"+OK\r\n")
 NO: Final = Say(b"-ERR no\r\n")
@@ -38,15 +36,6 @@ def security(tls: Tls | str | None = "none", **options: Any) -> Security:
 
 
 INSECURE: Final = security(allow_insecure=True)
-
-
-def play(flow: Flow[T], *steps: Step) -> T:
-    """Run a flow against a script to the end of both, also where the flow raises."""
-    peer = Peer(*steps)
-    try:
-        return Driver(peer).run(flow)
-    finally:
-        peer.finish()
 
 
 def ask(line: str, *answer: str) -> list[Step]:

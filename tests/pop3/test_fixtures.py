@@ -317,16 +317,17 @@ def numbers(least: int, *, good: bool) -> list[Any]:
 COMMANDS: Final = [
     *("LIST {}", "UIDL {}", "RETR {}", "DELE {}", "TOP {} 0", "TOP {} 99"),
 ]
-OF_ONE: Final[list[tuple[pop3.Command, str]]] = [
-    (pop3.List(1), "+OK {} 7\r\n"),
-    (pop3.List(), "+OK\r\n{} 7\r\n.\r\n"),
-    (pop3.Uidl(1), "+OK {} a\r\n"),
-    (pop3.Uidl(), "+OK\r\n{} a\r\n.\r\n"),
+OF_ONE: Final[list[tuple[type[pop3.List | pop3.Uidl], bool, str]]] = [
+    # the command, whether it names the message, the answer
+    (pop3.List, True, "+OK {} 7\r\n"),
+    (pop3.List, False, "+OK\r\n{} 7\r\n.\r\n"),
+    (pop3.Uidl, True, "+OK {} a\r\n"),
+    (pop3.Uidl, False, "+OK\r\n{} a\r\n.\r\n"),
 ]
 OF_NONE: Final[list[tuple[pop3.Command, str]]] = [
     (pop3.Stat(), "+OK {} 7\r\n"),
     (pop3.Stat(), "+OK 7 {}\r\n"),
-    (pop3.List(1), "+OK 7 {}\r\n"),
+    (pop3.List(7), "+OK 7 {}\r\n"),
     (pop3.List(), "+OK\r\n7 {}\r\n.\r\n"),
 ]
 
@@ -375,10 +376,11 @@ def test_nothing_else_is_a_count_of_lines(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", numbers(1, good=True))
-@pytest.mark.parametrize(("command", "answer"), OF_ONE)
+@pytest.mark.parametrize(("kind", "named", "answer"), OF_ONE)
 def test_an_answer_names_messages_from_1(
-    command: pop3.Command, answer: str, text: str
+    kind: type[pop3.List | pop3.Uidl], named: bool, answer: str, text: str
 ) -> None:
+    command = kind(int(text) if named else None)
     for [response], broken in read_by_client(command, answer.format(text).encode()):
         assert isinstance(response, Response)
         assert isinstance(response.data, pop3.Sizes | pop3.UniqueIds)
@@ -395,11 +397,12 @@ def test_an_answer_counts_from_0(command: pop3.Command, answer: str, text: str) 
 
 
 @pytest.mark.parametrize("text", numbers(1, good=False))
-@pytest.mark.parametrize(("command", "answer"), OF_ONE)
+@pytest.mark.parametrize(("kind", "named", "answer"), OF_ONE)
 def test_an_answer_that_names_no_message_ends_the_session(
-    command: pop3.Command, answer: str, text: str
+    kind: type[pop3.List | pop3.Uidl], named: bool, answer: str, text: str
 ) -> None:
     """SEC-POP-NUM-f."""
+    command = kind(1 if named else None)
     for outcome in read_by_client(command, answer.format(text).encode()):
         assert outcome == ([], True)
 

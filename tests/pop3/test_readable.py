@@ -58,6 +58,26 @@ def test_a_message_0_in_a_listing_is_an_error_of_the_server(
     assert conn.state is State.CLOSED
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (pop3.List(1), b"+OK 2 120\r\n"),
+        (pop3.List(12), b"+OK 1 120\r\n"),
+        (pop3.Uidl(1), b"+OK 2 a\r\n"),
+    ],
+)
+def test_an_answer_about_another_message_is_an_error_of_the_server(
+    command: pop3.Command, answer: bytes
+) -> None:
+    conn = client(*LOGIN, command)
+    conn.receive_data(answer)
+    with pytest.raises(
+        RemoteProtocolError, match=r"^the answer is about another message$"
+    ):
+        conn.next_event()
+    assert conn.state is State.CLOSED
+
+
 @pytest.mark.parametrize("word", [b"\xff", b"\0", b"\x7f", b"\xc3\xa9"])
 def test_a_word_that_names_no_mechanism_is_passed_over(word: bytes) -> None:
     conn = client(pop3.AuthList())

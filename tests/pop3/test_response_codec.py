@@ -376,8 +376,8 @@ CAPABILITY = st.tuples(WORDS.map(str.upper), st.lists(WORDS, max_size=4).map(" "
 
 BROUGHT: Mapping[pop3.Command, st.SearchStrategy[pop3.Data]] = {
     pop3.Stat(): st.builds(pop3.Totals, SIZES, SIZES),
-    pop3.List(1): st.builds(lambda n, size: pop3.Sizes({n: size}), NUMBERS, SIZES),
-    pop3.Uidl(1): st.builds(lambda n, each: pop3.UniqueIds({n: each}), NUMBERS, IDS),
+    pop3.List(1): st.builds(lambda size: pop3.Sizes({1: size}), SIZES),
+    pop3.Uidl(1): st.builds(lambda each: pop3.UniqueIds({1: each}), IDS),
     pop3.Lang("de"): LANGUAGES.map(lambda each: pop3.Languages((each,))),
     pop3.List(): st.dictionaries(NUMBERS, SIZES).map(pop3.Sizes),
     pop3.Uidl(): st.dictionaries(NUMBERS, IDS).map(pop3.UniqueIds),
@@ -542,6 +542,20 @@ def test_a_no_brings_nothing(command: pop3.Command) -> None:
 def test_what_has_one_line_has_one(command: pop3.Command, response: Response) -> None:
     with pytest.raises(ParseError, match="is answered with one line"):
         write(response, command)
+
+
+@pytest.mark.parametrize(
+    ("command", "data"),
+    [
+        (pop3.List(1), pop3.Sizes({2: 2})),
+        (pop3.Uidl(2), pop3.UniqueIds({1: "a"})),
+    ],
+)
+def test_what_is_said_is_about_the_message_that_was_asked_for(
+    command: pop3.Command, data: pop3.Data
+) -> None:
+    with pytest.raises(ParseError, match=r"^the answer is about another message$"):
+        write(Response(OK, data=data), command)
 
 
 # The limits

@@ -134,6 +134,7 @@ class ResponseReader:
             self._size = 0
             return None
         text, data = self._brought(command, text)
+        _check_about(command, data)
         return Response(cls, text, code, data, command)
 
     def _challenge(self, line: bytes, command: Command | None) -> Response:
@@ -228,6 +229,20 @@ def _by_number(pattern: re.Pattern[str], text: str) -> dict[int, str]:
     return items
 
 
+def _check_about(command: Command | None, data: Data | None) -> None:
+    """See that what is said about one message is said about the one that was asked for.
+
+    Raises:
+        ParseError: It is about another one.
+    """
+    match command, data:
+        case (List(number=int(number)), Sizes(by_number)) | (
+            Uidl(number=int(number)),
+            UniqueIds(by_number),
+        ) if number not in by_number:
+            raise ParseError("the answer is about another message")
+
+
 def decode_text(line: bytes) -> str:
     """Deviation: text is ASCII or UTF-8 by the standards; what is neither is kept."""
     try:
@@ -315,6 +330,7 @@ def write_response(
             )
         else:
             (text,) = lines
+            _check_about(command, response.data)
     words = [STATUS[response.cls]]
     if response.code is not None and codes:
         words.append(f"[{response.code}]")
