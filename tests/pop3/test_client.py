@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from cutting import every_cut
-from driving import Close, Driver, Expect, Peer, Say, Step
-from fetching import ask, client, greeted, logged_in, play
+from driving import Close, Driver, Expect, Peer, Say, Step, play
+from fetching import ask, client, greeted, logged_in
 from smtp_pop_core import (
     ConnectionLost,
     Flow,

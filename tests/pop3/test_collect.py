@@ -16,8 +16,9 @@ from driving import (
     Stop,
     cut_short,
     octets_said,
+    play,
 )
-from fetching import QUIT, ask, logged_in, play
+from fetching import QUIT, ask, logged_in
 from smtp_pop_core import (
     AsyncBlocks,
     Blocks,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from driving import Close, Deaf, Driver, Expect, Peer, Say, Stop, Wait
-from fetching import ask, client, greeted, logged_in, play
+from driving import Close, Deaf, Driver, Expect, Peer, Say, Stop, Wait, play
+from fetching import ask, client, greeted, logged_in
 from smtp_pop_core import (
     ConnectionLost,
     LocalProtocolError,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from driving import NEGOTIATED, Driver, Expect, Peer, Say, Shake, Step
+from driving import NEGOTIATED, Driver, Expect, Peer, Say, Shake, Step, play
 from fetching import (
     GREETING,
     INSECURE,
@@ -15,7 +15,6 @@ from fetching import (
     client,
     greeted,
     logged_in,
-    play,
     security,
 )
 from smtp_pop_core import (

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from driving import NEGOTIATED, Driver, Expect, Peer, Say, Shake, Step
-from fetching import GREETING, NO, OK, QUIT, capable, client, play, security
+from driving import NEGOTIATED, Driver, Expect, Peer, Say, Shake, Step, play
+from fetching import GREETING, NO, OK, QUIT, capable, client, security
 from sasl_talk import BINDINGS, CRYPTO
 from smtp_pop_core import (
     ConnectionLost,

@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from cutting import every_cut
-from driving import Close, Driver, Peer, Say, Shake, Silence, Step, Wait
+from driving import Close, Driver, Peer, Say, Shake, Silence, Step, Wait, play
 from fetching import (
     CAPA,
     GREETING,
@@ -15,7 +15,6 @@ from fetching import (
     capable,
     client,
     greeted,
-    play,
     security,
 )
 from smtp_pop_core import (

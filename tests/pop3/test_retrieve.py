@@ -18,8 +18,9 @@ from driving import (
     Wait,
     cut_short,
     octets_said,
+    play,
 )
-from fetching import ask, logged_in, play
+from fetching import ask, logged_in
 from smtp_pop_core import (
     Blocks,
     Content,

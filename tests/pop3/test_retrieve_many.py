@@ -17,8 +17,9 @@ from driving import (
     Unforeseen,
     cut_short,
     octets_said,
+    play,
 )
-from fetching import QUIT, ask, logged_in, play
+from fetching import QUIT, ask, logged_in
 from smtp_pop_core import (
     AsyncBlocks,
     Blocks,
