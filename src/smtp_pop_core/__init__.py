@@ -37,6 +37,7 @@ from ._flow import (
     read,
 )
 from ._limits import Limits, Timeouts
+from ._networks import Networks
 from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._security import Logins, Security, Tls
 from ._source import Sendable
@@ -54,6 +55,7 @@ __all__ = [
     "ConnectionClosed",
     "Limits",
     "Timeouts",
+    "Networks",
     "Flow",
     "Request",
     "Read",

@@ -394,6 +394,9 @@ ENDS = [
     ("/run/lmtp", ("/run/lmtp", 0)),
     ("", ("", 0)),
     (b"\0abstract", ("\0abstract", 0)),
+    ("run/lmtp", ("run/lmtp", 0)),
+    ("lmtp", ("./lmtp", 0)),
+    ("127.0.0.1", ("./127.0.0.1", 0)),  # the name of a file is no IP address
     (None, ("", 0)),
 ]
 

@@ -127,6 +127,14 @@ WRONG = [
     ),
     (["serve", "--maildir", "m", "--smtp", "h:0", "--max-size", "0"], "--max-size"),
     (["serve", "--maildir", "m", "--smtp", "h:0", "--imap", "h:0"], "--imap"),
+    (
+        ["serve", "--maildir", "m", "--smtp", "h:0", "--proxy-protocol", "127.0.0.1/8"],
+        "'--proxy-protocol': 127.0.0.1/8 has host bits set",
+    ),
+    (
+        ["serve", "--maildir", "m", "--smtp", "h:0", "--proxy-protocol", "::1,mx"],
+        "'--proxy-protocol': 'mx' does not appear",
+    ),
     (["serve", "--maildir", __file__, "--smtp", "h:0"], "--maildir"),
     (["send", "--host", "h", "--from", "a@b", "--to", "c@d"], "--port"),
     (["send", "--host", "h", "--port", "1", "--to", "c@d"], "--from"),
@@ -438,6 +446,31 @@ def test_a_server_stores_for_its_users(root: Path) -> None:
         assert result.exit_code == 0
         assert it.end() == (0, "", "")
     assert stored(root) == {name: [MESSAGE] for name in ("alice", "b b", "catch-all")}
+
+
+@pytest.mark.parametrize(
+    ("networks", "answer"),
+    [
+        ("127.0.0.0/8", b"220 "),
+        ("::1, 127.0.0.1", b"220 "),
+        ("::1,unix", b"500 5.5.1 Command not recognized\r\n"),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_server_behind_a_proxy_speaks_after_its_header(
+    root: Path, protocol: str, networks: str, answer: bytes
+) -> None:
+    arguments = ("--maildir", str(root), f"--{protocol}", "127.0.0.1:0")
+    with (
+        Serving(*arguments, "--proxy-protocol", networks) as it,
+        socket.create_connection((it.host, it.port), 30) as sock,
+        sock.makefile("rb") as replies,
+    ):
+        sock.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
+        *said, goodbye = replies
+        assert said[-1].startswith(answer)
+        assert goodbye.startswith(b"221 ")
+        assert it.end() == (0, "", "")
 
 
 def test_a_signal_lets_a_running_transaction_end(

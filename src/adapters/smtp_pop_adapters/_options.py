@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Generic, TypedDict, TypeVar, get_type_hints
 
 from smtp_pop_core import (
@@ -12,6 +13,7 @@ from smtp_pop_core import (
     Flow,
     Limits,
     Logins,
+    Networks,
     Security,
     Tls,
     pop3,
@@ -61,6 +63,7 @@ class _ServerOptions(TypedDict, total=False):
     logins: Logins | None
     domain: str | None
     limits: Limits | None
+    proxy_protocol: Iterable[str | IPv4Network | IPv6Network] | None
     trace: Callable[[str], None] | None
 
 
@@ -193,13 +196,14 @@ def smtp_service(
     """Make a server of SMTP.
 
     Raises:
-        ValueError: The domain is none, or implicit TLS has no context.
+        ValueError: The domain or a network is none, or implicit TLS has no context.
         TypeError: There is no option of that name.
     """
     _check_names(options, SmtpServerOptions)
     limits = options.get("limits") or Limits()
     tls, implicit = _check_tls(options)
     logins = _logins(options)
+    proxies = Networks(options.get("proxy_protocol"))
     extensions = options.get("extensions")
     if extensions is None:
         extensions = smtp.usual(size=limits.content)
@@ -222,7 +226,10 @@ def smtp_service(
 
     def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address))
-        return smtp.serve(conn, application, *peer, logins=logins, session=name)
+        proxied = peer[0] in proxies
+        return smtp.serve(
+            conn, application, *peer, logins=logins, proxied=proxied, session=name
+        )
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now
     return Service(session, tls, options.get("certificate"))
@@ -234,13 +241,14 @@ def pop3_service(
     """Make a server of POP3.
 
     Raises:
-        ValueError: The domain is none, or implicit TLS has no context.
+        ValueError: The domain or a network is none, or implicit TLS has no context.
         TypeError: There is no option of that name.
     """
     _check_names(options, Pop3ServerOptions)
     limits = options.get("limits") or Limits()
     tls, implicit = _check_tls(options)
     logins = _logins(options)
+    proxies = Networks(options.get("proxy_protocol"))
     capabilities = options.get("capabilities")
     if capabilities is None:
         needs_tls = logins is None or not logins.allow_insecure
@@ -263,7 +271,10 @@ def pop3_service(
 
     def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address))
-        return pop3.serve(conn, application, *peer, logins=logins, session=name)
+        proxied = peer[0] in proxies
+        return pop3.serve(
+            conn, application, *peer, logins=logins, proxied=proxied, session=name
+        )
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now
     return Service(session, tls, options.get("certificate"))

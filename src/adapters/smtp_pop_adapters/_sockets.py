@@ -452,12 +452,15 @@ def own_address(sock: socket.socket) -> str:
 def end_of(address: object) -> tuple[str, int]:
     """Return the address and port of an end of a socket.
 
-    The port of a Unix socket is 0, and its address a path, "" where it has no name.
+    The port of a Unix socket is 0, and its address a path, "" where it has no name.  A
+    path that is the name of a file begins with "./": it cannot pass for an IP address.
     """
     match address:
         case (str() as host, int() as port, *_):
             return host, port
         case bytes() | str():
-            return os.fsdecode(address), 0
+            path = os.fsdecode(address)
+            named = path and "/" not in path and not path.startswith("\0")
+            return f"./{path}" if named else path, 0
         case _:
             return "", 0

@@ -165,13 +165,16 @@ def serve_smtp(
         tolerances: What is borne beyond the standard.
         profile: What is asked of clients beyond the protocol, as `smtp.SUBMISSION`.
         lmtp: Whether it is LMTP.  RFC 2033.
+        proxy_protocol: Networks of the proxies in front, as "127.0.0.0/8", and "unix"
+            for Unix sockets: who connects from there has to begin with a PROXY header,
+            which says where the client is.  None: nobody is believed.
         sessions: How many sessions are served at once; further ones wait.
         report: Called with the mistakes of the application.  None: they are logged.
         trace: Called with each line of each dialogue, secrets replaced.
 
     Raises:
         OSError: The address cannot be had.
-        ValueError: The domain is none, or implicit TLS has no context.
+        ValueError: The domain or a network is none, or implicit TLS has no context.
     """
     service = smtp_service(application, options)
     listeners = given_or_new(sock, host, port)
@@ -207,13 +210,14 @@ def serve_pop3(
         capabilities: What is offered.  None: `pop3.usual()`, and STLS with `tls`; USER
             without TLS only if `logins` allows it.
         tolerances: What is borne beyond the standard.
+        proxy_protocol: As for `serve_smtp`.
         sessions: How many sessions are served at once; further ones wait.
         report: Called with the mistakes of the application.  None: they are logged.
         trace: Called with each line of each dialogue, secrets replaced.
 
     Raises:
         OSError: The address cannot be had.
-        ValueError: The domain is none, or implicit TLS has no context.
+        ValueError: The domain or a network is none, or implicit TLS has no context.
     """
     service = pop3_service(application, options)
     listeners = given_or_new(sock, host, port)

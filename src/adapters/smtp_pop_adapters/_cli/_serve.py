@@ -22,7 +22,7 @@ from ..maildir_application import MaildirReaders, MaildirUsers
 from ._adapters import ADAPTERS, Adapter, Listening, adapter_of
 from ._listeners import KINDS, Kind, Share, close_others, open_shares
 from ._users import make_logins, make_users, read_users
-from ._values import Endpoint, endpoint, reason
+from ._values import Endpoint, NetworkList, endpoint, reason
 from ._workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +52,7 @@ class _Service:
     certificate: bytes | None
     apop: bool
     limits: Limits
+    proxy_protocol: tuple[str, ...] | None
 
     def serve(
         self, adapter: Adapter, kind: Kind, listeners: Iterable[socket.socket]
@@ -68,6 +69,7 @@ class _Service:
                 logins=self.logins,
                 apop=self.apop,
                 limits=self.limits,
+                proxy_protocol=self.proxy_protocol,
             )
         return adapter.serve(
             "smtp",
@@ -78,6 +80,7 @@ class _Service:
             certificate=self.certificate,
             logins=None if kind.lmtp else self.logins,
             limits=self.limits,
+            proxy_protocol=self.proxy_protocol,
             lmtp=kind.lmtp,
         )
 
@@ -147,6 +150,13 @@ class _Service:
     help="The largest message to take.",
 )
 @click.option(
+    "--proxy-protocol",
+    type=NetworkList(),
+    metavar="NETWORK[,NETWORK]",
+    help="Networks of proxies, whose connections begin with a PROXY header; unix: "
+    "those on Unix sockets.",
+)
+@click.option(
     "--adapter",
     type=click.Choice(ADAPTERS),
     default="asyncio",
@@ -172,6 +182,7 @@ def serve(
     allow_insecure_auth: bool,
     apop: bool,
     max_size: int,
+    proxy_protocol: tuple[str, ...] | None,
     adapter: str,
     workers: int,
     **listeners: tuple[tuple[str, int], ...],
@@ -217,6 +228,7 @@ def serve(
         certificate=certificate,
         apop=apop,
         limits=Limits(content=max_size),
+        proxy_protocol=proxy_protocol,
     )
     chosen = adapter_of(adapter)
     with ExitStack() as stack:

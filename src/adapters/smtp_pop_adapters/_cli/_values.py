@@ -2,6 +2,8 @@
 
 import click
 
+from smtp_pop_core import Networks
+
 
 class Endpoint(click.ParamType[tuple[str, int]]):
     """HOST:PORT, an IPv6 address in brackets; or the path of a Unix socket."""
@@ -30,6 +32,25 @@ class Endpoint(click.ParamType[tuple[str, int]]):
 def _is_port(text: str) -> bool:
     digits = text.isascii() and text.isdigit() and len(text) <= 5
     return digits and int(text) <= 65_535
+
+
+class NetworkList(click.ParamType[tuple[str, ...]]):
+    """NETWORK[,NETWORK]: what `smtp_pop_core.Networks` takes."""
+
+    name = "network"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Read it."""
+        try:
+            Networks([value])
+        except ValueError as error:
+            self.fail(one_line(str(error)), param, ctx)
+        return tuple(value.split(","))
 
 
 def endpoint(host: str, port: int) -> str:
