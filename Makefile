@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check docs interop fuzz clean
+.PHONY: demo test check docs interop fuzz load clean
 
 # Once for each adapter.
 demo: .venv/.demo
@@ -42,6 +42,11 @@ interop: .venv/.dev
 # TIME is in seconds.
 fuzz: .venv/.fuzz
 	$(BIN)/python fuzz/run.py --time $(TIME)
+
+# Servers under load and faults; SCALE=short does less of everything.
+SCALE ?= full
+load: .venv/.dev
+	$(BIN)/python -m bench.load --scale $(SCALE)
 
 clean:
 	rm -rf .venv .venv-3.* build dist .coverage* .hypothesis
