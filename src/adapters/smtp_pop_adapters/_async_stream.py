@@ -9,11 +9,13 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias, TypeVar
 
 from smtp_pop_core import Negotiated, Stopping
 
 from ._async_tls import Tls
+from ._deadline import Deadline
 
 T = TypeVar("T")
 End: TypeAlias = tuple[int, Any]  # of which family, where
@@ -180,13 +182,17 @@ class Stream:
         self._runtime = runtime
         self._wire = wire
         self._stop = stop
-        self._deadline: float | None = None
+        self._deadline = Deadline(runtime.now)
         self._early: bytes | None = None  # received, but not asked for yet
         self._tls: Tls | None = None
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let reads and writes together take so many seconds from now."""
-        self._deadline = None if seconds is None else self._runtime.now() + seconds
+        self._deadline.set(seconds)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Let all that is waited for in the context take so many seconds together."""
+        return self._deadline.within(seconds)
 
     async def receive(self, most: int | None = None) -> bytes:
         """Return what the peer says next, b"" at its end or when it is gone.
@@ -201,7 +207,7 @@ class Stream:
         await self._runtime.checkpoint()
         while True:
             self._heed_stop()
-            self._seconds_left()  # also a peer that never pauses has to be in time
+            self._deadline.left()  # also a peer that never pauses has to be in time
             if self._has_spoken(most):
                 return self._take_early(most)
             await self._wait(read=True, heed_stop=True)
@@ -225,7 +231,7 @@ class Stream:
                 if self._tls is None:  # else what was begun has to be sent to its end
                     wire.drop()
                 return True
-            self._seconds_left()
+            self._deadline.left()
             if wire.unsent:
                 await self._wait(write=True, read=heed)
                 continue
@@ -324,14 +330,6 @@ class Stream:
             self._stop = None
             raise Stopping
 
-    def _seconds_left(self) -> float | None:
-        if self._deadline is None:
-            return None
-        left = self._deadline - self._runtime.now()
-        if left <= 0:
-            raise TimeoutError("the peer was too slow")
-        return left
-
     def _take_early(self, most: int | None) -> bytes:
         early = self._early or b""
         data = early[:most]
@@ -370,7 +368,7 @@ class Stream:
             self._heed_stop()
         bell = self._stop if heed_stop else None
         await self._wire.wait(
-            read=read, write=write, seconds=self._seconds_left(), bell=bell
+            read=read, write=write, seconds=self._deadline.left(), bell=bell
         )
 
 

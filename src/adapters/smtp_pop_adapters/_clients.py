@@ -3,7 +3,7 @@
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,6 +19,8 @@ T = TypeVar("T")
 class _Client(ABC):
     """Leaving its context says QUIT, unless by an exception."""
 
+    connection: smtp.Connection | pop3.Connection
+
     def __init__(self, stream: Stream, tls: ssl.SSLContext | None) -> None:
         self._stream = stream
         self._driver = Driver(stream, tls=tls)
@@ -31,13 +33,23 @@ class _Client(ABC):
     def quit(self) -> object:
         """Say QUIT where that is possible, and close."""
 
-    @abstractmethod
-    def _give_up(self) -> None:
-        """Say that the connection is gone."""
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be asked; `noop` finds out about an idle one."""
+        return self.connection.closed
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Let the calls in the context wait for the server so many seconds together.
+
+        It is a plain `with`.  The deadlines of `Limits.timeouts` hold beside it, and so
+        do the contexts around it.  When it expires there is a TimeoutError as at each
+        of them: the connection is closed, and a message whose end was sent is in doubt.
+        """
+        return self._stream.within(seconds)
 
     def close(self) -> None:
         """Close at once, without QUIT."""
-        self._give_up()
+        self.connection.close()
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -61,6 +73,8 @@ class SmtpClient(_Client):
     Attributes:
         connection: The state of the session.
     """
+
+    connection: smtp.Connection
 
     def __init__(
         self,
@@ -135,9 +149,6 @@ class SmtpClient(_Client):
         finally:
             self.close()
 
-    def _give_up(self) -> None:
-        self.connection.close()
-
 
 class Pop3Client(_Client):
     """A POP3 client.  Leaving its context says QUIT, unless by an exception.
@@ -147,6 +158,8 @@ class Pop3Client(_Client):
     Attributes:
         connection: The state of the session.
     """
+
+    connection: pop3.Connection
 
     def __init__(
         self,
@@ -248,6 +261,3 @@ class Pop3Client(_Client):
             return self.run(pop3.quit(self.connection))
         finally:
             self.close()
-
-    def _give_up(self) -> None:
-        self.connection.close()

@@ -9,10 +9,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias
 
 from smtp_pop_core import Negotiated, Stopping
 
+from ._deadline import Deadline
 from ._tls import negotiated
 
 _CHUNK: Final = 65_536  # octets of one read
@@ -64,13 +66,17 @@ class Stream:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self._stop = stop
-        self._deadline: float | None = None
+        self._deadline = Deadline(time.monotonic)
         self._early: bytes | None = None  # received, but not asked for yet
         self._begun = b""  # of a record of TLS that is half sent
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let reads and writes together take so many seconds from now."""
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._deadline.set(seconds)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Let all that is waited for in the context take so many seconds together."""
+        return self._deadline.within(seconds)
 
     def receive(self, most: int | None = None) -> bytes:
         """Return what the peer says next, b"" at its end or when it is gone.
@@ -84,7 +90,7 @@ class Stream:
         """
         while True:
             self._heed_stop()
-            self._seconds_left()  # also a peer that never pauses has to be in time
+            self._deadline.left()  # also a peer that never pauses has to be in time
             if self._early is not None:
                 return self._take_early(most)
             try:
@@ -108,7 +114,7 @@ class Stream:
         while left:
             if heed and self._has_spoken():
                 return True
-            self._seconds_left()
+            self._deadline.left()
             piece = left[:_RECORD] if tls else left
             try:
                 left = left[self.sock.send(piece) :]
@@ -242,14 +248,6 @@ class Stream:
             self._stop = None
             raise Stopping
 
-    def _seconds_left(self) -> float | None:
-        if self._deadline is None:
-            return None
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the peer was too slow")
-        return left
-
     def _take_early(self, most: int | None) -> bytes:
         early = self._early or b""
         data = early[:most]
@@ -294,7 +292,7 @@ class Stream:
         self._wait(events | also, heed_stop=heed_stop)
 
     def _wait(self, events: int, *, heed_stop: bool = False) -> None:
-        left = self._seconds_left()
+        left = self._deadline.left()
         with _Selector() as selector:
             selector.register(self.sock, events)
             if heed_stop and self._stop is not None:

@@ -1,0 +1,54 @@
+"""How long the streams of all adapters may wait for their peer."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+
+class Deadline:
+    """When waiting has to end: as the flow that runs says, and as its caller says.
+
+    Args:
+        now: The clock, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._flows: float | None = None
+        self._callers: float | None = None
+
+    def set(self, seconds: float | None) -> None:
+        """Let what is waited for take so many seconds from now, as a flow says."""
+        self._flows = None if seconds is None else self._now() + seconds
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Let all that is waited for in the context take so many seconds together.
+
+        What flows say holds beside it, and so do the contexts around this one.
+        """
+        before = self._callers
+        self._callers = _earlier(before, self._now() + seconds)
+        try:
+            yield
+        finally:
+            self._callers = before
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, or None if there is no bound.
+
+        Raises:
+            TimeoutError: There are none.
+        """
+        end = _earlier(self._flows, self._callers)
+        if end is None:
+            return None
+        left = end - self._now()
+        if left <= 0:
+            raise TimeoutError("the peer was too slow")
+        return left
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
