@@ -25,6 +25,7 @@ TARGETS: Final = {  # by name: the dictionary from which inputs are put together
     "pop3_client_reader": "pop3.dict",
     "pop3_grammar": "pop3.dict",
     "sasl": "sasl.dict",
+    "proxy_header": "proxy.dict",
 }
 _LEAST: Final = 2  # seconds for a target
 _SPARE: Final = 60  # seconds for a target to start and to stop

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 TARGETS = (
     *("server_reader", "client_reader", "grammar", "content"),
     *("pop3_server_reader", "pop3_client_reader", "pop3_grammar", "sasl"),
+    "proxy_header",
 )
 SEEDS = tomllib.loads((ROOT / "fuzz" / "seeds.toml").read_text("utf-8"))
 
