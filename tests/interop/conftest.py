@@ -14,6 +14,7 @@ PACKAGES = {
     "dovecot": "dovecot-core",
     "fetchmail": "fetchmail",
     "getmail": "getmail6",
+    "haproxy": "haproxy",
     "lmtp": "dovecot-lmtpd",
     "mpop": "mpop",
     "msmtp": "msmtp",
