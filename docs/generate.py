@@ -256,6 +256,9 @@ STANDARDS: Final = {
         "XOAUTH2": "a mechanism of Google",
         "PROFILE": "what RFC 4422, 4954 and 5034 have in common",
     },
+    "In front of servers": {
+        "PROXY": "the PROXY protocol, versions 1 and 2",
+    },
 }
 
 RFCS: Final = {rfc: title for rfcs in STANDARDS.values() for rfc, title in rfcs.items()}

@@ -374,6 +374,7 @@ COUNTS = {
     "LOGIN": 7,
     "XOAUTH2": 6,
     "PROFILE": 5,
+    "PROXY": 26,
 }
 
 

@@ -1,7 +1,9 @@
 """Servers behind a proxy: the header, and the session of the client it speaks of."""
 
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -168,6 +170,48 @@ def test_the_client_is_where_the_header_says(
     served = Served(kind, Say(wire), *kind.session())
     assert served.ending is Ending.QUIT
     assert [(peer.address, peer.port) for peer in met] == [place]
+
+
+TABLE: Final = tomllib.loads(
+    (Path(__file__).parent / "data" / "proxy.toml").read_text("utf-8")
+)["header"]
+
+
+def of_the_table(**fields: object) -> pytest.MarkDecorator:
+    """Parametrize over the octets of its entries whose fields are these."""
+    wires = [
+        bytes.fromhex(each["hex"]) if "hex" in each else each["wire"].encode()
+        for each in TABLE
+        if fields.items() <= each.items()
+    ]
+    assert wires
+    return pytest.mark.parametrize("wire", wires)
+
+
+@of_the_table(valid=True)
+@both
+def test_each_good_header_of_the_table_begins_a_session(
+    kind: Kind, wire: bytes
+) -> None:
+    assert Served(kind, Say(wire), *kind.session()).ending is Ending.QUIT
+
+
+@of_the_table(valid=False)
+@both
+def test_each_bad_header_of_the_table_ends_the_connection(
+    kind: Kind, wire: bytes
+) -> None:
+    served = Served(kind, Say(wire))
+    assert served.ending is Ending.REFUSED
+    assert served.ended_without_a_word()
+
+
+@of_the_table(incomplete=True)
+@both
+def test_each_half_header_of_the_table_is_waited_for(kind: Kind, wire: bytes) -> None:
+    served = Served(kind, Say(wire), Silence())
+    assert served.ending is Ending.TIMEOUT
+    assert served.ended_without_a_word()
 
 
 def unix(path: bytes) -> bytes:
