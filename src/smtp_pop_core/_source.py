@@ -74,7 +74,7 @@ class Source:
                 self.piece = self._calls(next, (iter(content), _END))
             case AsyncBlocks():
                 self.piece = self._calls(anext, (aiter(content), _END))
-            case Readable():
+            case _ if hasattr(content, "read"):  # quicker than to ask for a Readable
                 self.piece = self._calls(content.read, (block,))
             case AsyncIterable():
                 self.piece = self._calls(anext, (aiter(content), _END))

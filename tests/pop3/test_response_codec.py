@@ -437,6 +437,21 @@ def test_a_challenge_is_written_and_read_back(data: bytes) -> None:
     assert read(wire, pop3.Auth("LOGIN")) == response
 
 
+LINES = st.text("0123456789 \r\nax", max_size=30)
+
+
+@given(st.sampled_from([pop3.List(), pop3.Uidl()]), LINES)
+def test_numbers_that_were_read_could_have_been_made(
+    command: pop3.Command, lines: str
+) -> None:
+    wire = f"+OK\r\n1 1\r\n{lines}\r\n.\r\n".encode()
+    with suppress(ParseError):
+        data = read(wire, command).data
+        assert isinstance(data, pop3.Sizes | pop3.UniqueIds)
+        made: object = type(data)(data.by_number)  # type: ignore[arg-type]
+        assert made == data
+
+
 @settings(max_examples=500)
 @given(
     st.sampled_from(

@@ -204,12 +204,13 @@ class ResponseReader:
                 return _languages(text)
 
     def _sizes(self, text: str) -> Sizes:
-        return Sizes(
+        return Sizes.checked(
             {number: int(size) for number, size in _by_number(_SCAN, text).items()}
         )
 
     def _unique_ids(self, text: str) -> UniqueIds:
-        return UniqueIds(_by_number(_ANY_UIDL if self._any_unique_id else _UIDL, text))
+        pattern = _ANY_UIDL if self._any_unique_id else _UIDL
+        return UniqueIds.checked(_by_number(pattern, text))
 
 
 def _by_number(pattern: re.Pattern[str], text: str) -> dict[int, str]:
@@ -321,14 +322,13 @@ def write_response(
             f"{response.cls.name} to {type(command).__name__} brings {name}"
         )
     if response.data is not None:
-        lines = _data_lines(response.data)
         if has_listing(command):
-            listing = _write_listing(lines)
-        elif text or response.code is not None or len(lines) != 1:
-            raise ParseError(
-                f"{type(command).__name__} is answered with one line and nothing else"
-            )
+            listing = _write_listing(response.data)
         else:
+            lines = _data_lines(response.data)
+            if text or response.code is not None or len(lines) != 1:
+                name = type(command).__name__
+                raise ParseError(f"{name} is answered with one line and nothing else")
             (text,) = lines
             _check_about(command, response.data)
     words = [STATUS[response.cls]]
@@ -357,11 +357,13 @@ def _check_length(line: bytes, longest: int) -> None:
         raise ParseError(f"a line of the response is longer than {longest} octets")
 
 
-def _write_listing(lines: list[str]) -> bytes:
-    text = "".join([f"{line}\r\n" for line in lines]).encode()
-    if max(map(len, lines), default=0) + 2 > _LONGEST // 4:  # octets of a character
-        for line in lines:
-            _check_length(f"{line}\r\n".encode(), _LONGEST)
+def _write_listing(data: _Written) -> bytes:
+    lines = _data_lines(data)
+    text = "\r\n".join([*lines, ""]).encode()
+    if isinstance(data, Sizes | UniqueIds):  # no line is long or begins with a dot
+        return text + b".\r\n"
+    for line in lines:
+        _check_length(f"{line}\r\n".encode(), _LONGEST)
     stuffer = Stuffer()
     return stuffer.feed(text) + stuffer.end()
 

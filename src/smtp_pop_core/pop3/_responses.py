@@ -87,6 +87,13 @@ class Sizes:
 
     by_number: Mapping[int, int]
 
+    @classmethod
+    def checked(cls, by_number: Mapping[int, int]) -> "Sizes":
+        """Take what is known to be sound, as a reader does: that halves the time."""
+        sizes = object.__new__(cls)
+        object.__setattr__(sizes, "by_number", by_number)
+        return sizes
+
     def __post_init__(self) -> None:
         check_numbers("number", self.by_number, least=1)
         check_numbers("size", self.by_number.values())
@@ -103,6 +110,13 @@ class UniqueIds:
     """
 
     by_number: Mapping[int, str]
+
+    @classmethod
+    def checked(cls, by_number: Mapping[int, str]) -> "UniqueIds":
+        """Take what is known to be sound, as a reader does: that halves the time."""
+        ids = object.__new__(cls)
+        object.__setattr__(ids, "by_number", by_number)
+        return ids
 
     def __post_init__(self) -> None:
         check_numbers("number", self.by_number, least=1)

@@ -76,7 +76,9 @@ class Snapshot:
         return [number for number in everything if number not in self.deleted]
 
     def _sizes(self, numbers: list[int]) -> Sizes:
-        return Sizes({each: self._messages[each - 1].size for each in numbers})
+        # what a Message has was checked when it was made
+        return Sizes.checked({each: self._messages[each - 1].size for each in numbers})
 
     def _ids(self, numbers: list[int]) -> UniqueIds:
-        return UniqueIds({each: self._messages[each - 1].unique_id for each in numbers})
+        ids = {each: self._messages[each - 1].unique_id for each in numbers}
+        return UniqueIds.checked(ids)
