@@ -128,6 +128,13 @@ def test_the_blocks_of_a_page_are_one_program(
     run(found, name, **tls)
 
 
+def test_the_blocks_of_the_page_on_servers_are_one_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(blocks(DOCS / "servers.md"), "servers")
+    assert "a client at 192.0.2.1 56324\n" in capsys.readouterr().out
+
+
 def test_the_mechanism_on_the_page_on_security_is_that_of_the_example() -> None:
     page = blocks(DOCS / "security.md")[-1]
     _, _, body = page.partition("def gssapi(credentials, context):\n")
@@ -137,7 +144,7 @@ def test_the_mechanism_on_the_page_on_security_is_that_of_the_example() -> None:
 
 def test_no_page_has_blocks_that_are_not_run() -> None:
     assert {page.stem for page in PAGES if blocks(page)} == {
-        *("README", "design", "index", "tutorial", "io", "security"),
+        *("README", "design", "index", "tutorial", "io", "servers", "security"),
         *("coming-from-smtplib", "coming-from-poplib", "coming-from-aiosmtpd"),
         *("asyncio", "trio"),
     }
