@@ -29,7 +29,8 @@ LAYERS: Final[Mapping[float, str]] = {
     3: "_proving _serving _source _waiting smtp/_replies smtp/_tolerances "
     "pop3/_responses pop3/_tolerances",
     4: "_proxied smtp/_commands smtp/_forwarding smtp/_status pop3/_commands",
-    5: "smtp/_state smtp/_defaults smtp/_trace pop3/_state pop3/_defaults pop3/_trace",
+    5: "smtp/_advice smtp/_state smtp/_defaults smtp/_trace "
+    "pop3/_state pop3/_defaults pop3/_trace",
     5.5: "smtp/_extensions/_extension",
     6: "smtp/_extensions/* smtp/_inbound smtp/_profile pop3/_capabilities",
     6.5: "smtp/_extensions/",

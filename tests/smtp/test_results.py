@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtp_pop_core import ConnectionLost, Rejected, smtp
+from smtp_pop_core import Rejected, smtp
 from smtp_pop_core.smtp import MailResult, Outcome, RecipientResult, Reply
 
 RCPT = smtp.Rcpt("b@example.com")
@@ -33,6 +33,21 @@ def test_the_addresses_are_told_apart_in_their_order() -> None:
     assert MIXED.refused == ["x", "y", "z"]
     assert MIXED.in_doubt == ["d"]
     assert MIXED.retry == ["y", "z"]
+    assert MIXED.failed == ["x"]
+
+
+def test_a_result_says_when_the_first_is_to_be_tried_again() -> None:
+    ordinary = smtp.Retry(1800, smtp.Reason.OTHER, other_host=False)
+    too_many = smtp.Retry(0, smtp.Reason.RECIPIENTS, other_host=False)
+    advices = [each.advice for each in MIXED.recipients]
+    assert advices == [None, None, ordinary, None, too_many]
+    assert MIXED.advice == too_many
+
+
+def test_without_hope_there_is_no_advice() -> None:
+    for each in (ACCEPTED, IN_DOUBT, refused("x", 550)):
+        result = MailResult(each.outcome, (each,), each.reply)
+        assert result.advice is each.advice is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +107,7 @@ def test_check_raises_though_nothing_was_asked() -> None:
 
 @pytest.mark.parametrize("recipients", [(IN_DOUBT,), (ACCEPTED, IN_DOUBT)])
 def test_check_raises_what_is_in_doubt(recipients: tuple[RecipientResult, ...]) -> None:
-    with pytest.raises(ConnectionLost, match="before the last reply"):
+    with pytest.raises(smtp.InDoubt, match="before the last reply"):
         MailResult(Outcome.IN_DOUBT, recipients, None).check()
 
 

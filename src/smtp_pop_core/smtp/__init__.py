@@ -2,6 +2,7 @@
 
 from .._serving import Ending
 from . import _extensions as extensions
+from ._advice import Reason, Retry, advise
 from ._application import (
     Application,
     ApplicationFactory,
@@ -51,6 +52,7 @@ from ._replies import (
     AuthenticationFailed,
     Command,
     EnhancedCode,
+    InDoubt,
     Rejected,
     Reply,
     ReplyClass,
@@ -110,6 +112,7 @@ __all__ = [
     "status_of",
     "Rejected",
     "AuthenticationFailed",
+    "InDoubt",
     "State",
     "TRANSITIONS",
     "PIPELINED",
@@ -135,6 +138,9 @@ __all__ = [
     "MailResult",
     "RecipientResult",
     "Outcome",
+    "Retry",
+    "Reason",
+    "advise",
     "verify",
     "expand",
     "help",

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from .._errors import AuthenticationFailed as _AuthenticationFailed
-from .._errors import ParseError
+from .._errors import ConnectionLost, ParseError
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
 
@@ -223,6 +223,13 @@ class Rejected(_Rejected):
         super().__init__(f"{name}: {reply}", temporary=reply.temporary)
         self.command = command
         self.reply = reply
+
+
+class InDoubt(ConnectionLost):
+    """The connection was lost when the message was sent, and before its last reply.
+
+    It may have been accepted.  To send it again may deliver it twice.
+    """
 
 
 class AuthenticationFailed(Rejected, _AuthenticationFailed):

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from .._errors import ConnectionLost
-from ._commands import Rcpt
-from ._replies import Command, Rejected, Reply
+from ._advice import Retry, advise, is_temporary
+from ._replies import Command, InDoubt, Rejected, Reply
 
 
 class Outcome(Enum):
@@ -34,18 +33,23 @@ class RecipientResult:
 
     @property
     def temporary(self) -> bool:
-        """Whether the server refused it for now.
+        """Whether the server refused it for now, 552 to RCPT included.
 
-        Deviation: 552 to RCPT is permanent by its digit; RFC 5321 section 4.5.3.1.10
-        says that a client takes it for "too many recipients", and so for temporary,
-        which we do unless the enhanced code speaks of the mailbox.
+        RFC 5321 section 4.5.3.1.10.
         """
-        reply = self.reply
-        if reply is None or self.outcome is not Outcome.REFUSED:
-            return False
-        if reply.code == 552 and isinstance(reply.command, Rcpt):
-            return reply.enhanced is None or reply.enhanced.subject == 5
-        return reply.temporary
+        return (
+            self.reply is not None
+            and self.outcome is Outcome.REFUSED
+            and is_temporary(self.reply)
+        )
+
+    @property
+    def advice(self) -> Retry | None:
+        """When and where to send it again, or None: not at all.
+
+        So it is where it was accepted, refused for good, or in doubt.
+        """
+        return advise(self.reply) if self.temporary and self.reply else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,24 @@ class MailResult:
         """The addresses that it was refused for now: try them again later."""
         return [each.address for each in self.recipients if each.temporary]
 
+    @property
+    def failed(self) -> list[str]:
+        """The addresses that it was refused for for good: tell the sender."""
+        return [
+            each.address
+            for each in self.recipients
+            if each.outcome is Outcome.REFUSED and not each.temporary
+        ]
+
+    @property
+    def advice(self) -> Retry | None:
+        """When and where to send it again to the first of those in `retry`.
+
+        Each recipient has its own.  None: there is none to be tried again.
+        """
+        found = [each.advice for each in self.recipients if each.advice is not None]
+        return min(found, key=lambda each: each.after, default=None)
+
     def _addresses(self, outcome: Outcome) -> list[str]:
         return [each.address for each in self.recipients if each.outcome is outcome]
 
@@ -96,10 +118,10 @@ class MailResult:
 
         Raises:
             Rejected: It was refused, at least for one.
-            ConnectionLost: It is in doubt.
+            InDoubt: It is in doubt.
         """
         for each in self.recipients:
             if each.outcome is Outcome.REFUSED and each.reply is not None:
                 raise Rejected(each.reply.command or Command(), each.reply)
         if self.outcome is Outcome.IN_DOUBT:
-            raise ConnectionLost("the connection was lost before the last reply")
+            raise InDoubt("the connection was lost before the last reply")
