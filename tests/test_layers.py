@@ -24,7 +24,7 @@ CORE: Final = "smtp_pop_core"
 LAYERS: Final[Mapping[float, str]] = {
     0: "_errors _roles _limits",
     0.5: "_base64",
-    1: "_abnf _lines _events _flow _networks _table _transcript sasl/** proxy/**",
+    1: "_abnf _lines _events _flow _gate _networks _table _transcript sasl/** proxy/**",
     2: "_dots _endpoint _security smtp/_grammar pop3/_grammar trace/**",
     3: "_proving _serving _source _waiting smtp/_replies smtp/_tolerances "
     "pop3/_responses pop3/_tolerances",
@@ -37,6 +37,7 @@ LAYERS: Final[Mapping[float, str]] = {
     7: "smtp/_codec smtp/_reply_codec smtp/_events "
     "pop3/_codec pop3/_response_codec pop3/_events",
     8: "smtp/_connection pop3/_connection",
+    8.5: "smtp/_refuse pop3/_refuse",
     9: "smtp/_application smtp/_results smtp/_message smtp/_exchange smtp/_needs "
     "pop3/_application pop3/_results pop3/_exchange pop3/_top",
     9.3: "pop3/_plan pop3/_snapshot",

@@ -36,6 +36,7 @@ from ._flow import (
     on,
     read,
 )
+from ._gate import Gate, Refusal
 from ._limits import Limits, Timeouts
 from ._networks import Networks
 from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
@@ -56,6 +57,8 @@ __all__ = [
     "Limits",
     "Timeouts",
     "Networks",
+    "Gate",
+    "Refusal",
     "Flow",
     "Request",
     "Read",

@@ -3,13 +3,35 @@
 Nothing is said before it, and nothing instead of it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ._endpoint import Endpoint
 from ._errors import ConnectionLost, RemoteProtocolError, Stopping
-from ._flow import Deadline, Flow, Note, Read
+from ._flow import Ask, Deadline, Flow, Note, Read
+from ._gate import Gate, Refusal
 from ._serving import Ending, Visitor
 from .proxy import Address, Header, HeaderReader, Inet, Unix
+
+
+def enter(
+    gate: Gate | None, visitor: Visitor, refuse: Callable[[Refusal], bytes]
+) -> Flow[bytes | None]:
+    """Ask the server whether it serves the client that a header speaks of.
+
+    Args:
+        gate: The door of the server, or None: it serves all.
+        visitor: The client; a proxy that speaks for itself is always served.
+        refuse: Refuses it.
+
+    Returns:
+        What it is told because it is not served, or None.
+    """
+    header = visitor.proxy
+    if gate is None or header is None or header.source is None:
+        return None
+    refusal: Refusal | None = yield Ask(gate.enter, (visitor.address,))
+    return None if refusal is None else refuse(refusal)
 
 
 def take_header(conn: Endpoint[Any], visitor: Visitor) -> Flow[Ending | None]:
@@ -48,7 +70,7 @@ def take_header(conn: Endpoint[Any], visitor: Visitor) -> Flow[Ending | None]:
 def _read_header(conn: Endpoint[Any]) -> Flow[Header]:
     reader = HeaderReader(limit=conn.limits.proxy_header)
     header = None
-    yield Deadline(conn.limits.timeouts.proxy)
+    yield Deadline(conn.limits.timeouts.proxy, idle=True)
     while header is None:
         header = reader.feed((yield Read(reader.wanted)))
     if reader.trailing_data:  # it would be lost

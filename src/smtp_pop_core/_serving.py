@@ -25,6 +25,7 @@ from ._flow import (
     Write,
     read,
 )
+from ._gate import Gate
 from ._security import Logins
 from .proxy import Header
 
@@ -127,6 +128,7 @@ class Serving(ABC, Generic[E, A]):
         bases: The classes whose methods stand for the default and are not asked.
         visitor: Who is at the other end.
         logins: What can be checked, or None.
+        gate: The door of the server, or None: nobody else has to know of the session.
     """
 
     def __init__(
@@ -136,12 +138,14 @@ class Serving(ABC, Generic[E, A]):
         bases: tuple[type, ...],
         visitor: Visitor,
         logins: Logins | None,
+        gate: Gate | None,
     ) -> None:
         self._endpoint: Final = conn
         self._application: Final = application
         self._bases: Final = bases
         self._visitor: Final = visitor
         self._logins: Final = logins
+        self._gate: Final = gate
         self._delay: Final = _DELAY if logins is None else logins.delay
         self._failed_logins = 0
         self._mechanism = ""  # of the login that goes on, or was the last
@@ -284,6 +288,8 @@ class Serving(ABC, Generic[E, A]):
     def take_time(self) -> Flow[bool]:
         """Let the time of a failed login pass; return whether it was one too many."""
         self._failed_logins += 1
+        if self._gate is not None:
+            yield Ask(self._gate.login_failed, (self._visitor.address,))
         if self._delay:
             yield from self.flush()
             try:
@@ -309,7 +315,7 @@ class Serving(ABC, Generic[E, A]):
 
     def _shake_hands(self) -> Flow[None]:
         self._in_handshake = True
-        yield Deadline(self._endpoint.limits.timeouts.greeting)
+        yield Deadline(self._endpoint.limits.timeouts.greeting, idle=True)
         try:
             negotiated: Negotiated = yield Handshake()
         except TimeoutError:
@@ -367,15 +373,13 @@ def note_visitor(visitor: Visitor, proxy: str = "") -> Flow[None]:
     yield Note("connected", {**fields, "proxy": proxy} if proxy else fields)
 
 
-def turn_away(conn: Endpoint[E], error: Exception, data: bytes) -> Flow[Ending]:
-    """Turn a peer away because there is no application for it.
+def turn_away(conn: Endpoint[E], data: bytes) -> Flow[Ending]:
+    """End a session that has not begun.
 
     Args:
         conn: The connection.
-        error: Why there is none.
         data: What the peer is told, b"" for nothing.
     """
-    yield Report(error)
     if data:
         yield Deadline(conn.limits.timeouts.write)
         with suppress(TimeoutError):

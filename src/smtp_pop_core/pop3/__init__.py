@@ -55,6 +55,7 @@ from ._events import EndOfMessage, Event
 from ._exchange import exchange
 from ._open import ask_capabilities, log_in, open
 from ._plan import Plan, Seen, plan
+from ._refuse import refuse
 from ._responses import (
     ERR,
     MORE,
@@ -164,6 +165,7 @@ __all__ = [
     "Plan",
     "Seen",
     "serve",
+    "refuse",
     "Application",
     "AsyncApplication",
     "ApplicationFactory",

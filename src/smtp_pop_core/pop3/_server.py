@@ -5,6 +5,7 @@ removed but at QUIT after a login; every other end leaves the maildrop as it was
 """
 
 from collections.abc import Callable
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from .._errors import (
 )
 from .._events import MessageData
 from .._flow import Ask, Deadline, Flow, Note, Report
-from .._proxied import take_header
+from .._gate import Gate
+from .._proxied import enter, take_header
 from .._security import Logins
 from .._serving import (
     Ending,
@@ -63,6 +65,7 @@ from ._commands import (
 from ._connection import Connection
 from ._defaults import DENIED, NO_SUCH_MESSAGE
 from ._events import EndOfMessage, Event
+from ._refuse import refuse
 from ._responses import (
     ERR,
     MORE,
@@ -73,6 +76,7 @@ from ._responses import (
     ResponseCode,
 )
 from ._snapshot import Snapshot
+from ._state import State
 from ._top import Head
 
 _FAILED: Final = Response(ERR, "Local error in processing", ResponseCode.SYS_TEMP)
@@ -97,6 +101,7 @@ def serve(
     *,
     logins: Logins | None = None,
     proxied: bool = False,
+    gate: Gate | None = None,
     session: str = "",
 ) -> Flow[Ending]:
     """Serve one session to its end.
@@ -118,6 +123,8 @@ def serve(
             with PASS and APOP only, which ask `VerifyPassword` and `FindPassword`.
         proxied: Whether a PROXY header comes first, which says where the client is.  If
             it does not, the session ends without a word, and nobody is asked.
+        gate: What is asked whether a client behind a proxy is served, and told of each
+            login that has failed; None: all are served.
         session: What names the session in the log, for the Peer.
 
     Returns:
@@ -127,6 +134,9 @@ def serve(
     if proxied and (ending := (yield from take_header(conn, peer))) is not None:
         return ending
     yield from note_visitor(peer, address if proxied else "")
+    refused = yield from enter(gate, peer, partial(refuse, conn))
+    if refused is not None:
+        return (yield from turn_away(conn, refused))
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):
@@ -134,8 +144,9 @@ def serve(
     except Exception as error:
         # In TLS nothing can be said without a handshake.
         said = b"" if conn.tls else conn.send(_FAILED)
-        return (yield from turn_away(conn, error, said))
-    serving = _Serving(conn, decider, peer, logins)
+        yield Report(error)
+        return (yield from turn_away(conn, said))
+    serving = _Serving(conn, decider, peer, logins, gate)
     try:
         ending = yield from serving.run()
     except GeneratorExit:  # nothing can be asked any more
@@ -162,9 +173,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         application: Application | AsyncApplication,
         peer: Peer,
         logins: Logins | None,
+        gate: Gate | None,
     ) -> None:
         bases = (Application, AsyncApplication)
-        super().__init__(conn, application, bases, peer, logins)
+        super().__init__(conn, application, bases, peer, logins, gate)
         self._conn: Final = conn
         self._peer: Final = peer
         self._user = ""  # what USER has said
@@ -228,7 +240,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 return None
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
-                yield Deadline(conn.limits.timeouts.autologout)
+                idle = conn.state is not State.AUTH
+                yield Deadline(conn.limits.timeouts.autologout, idle=idle)
             yield from self.receive()
 
     def _answer(self, command: Command) -> Flow[None]:

@@ -48,6 +48,7 @@ from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
 from ._message import completed, count_hops, octets_of, recipients_of, sender_of
 from ._open import log_in, open
 from ._profile import RELAY, SUBMISSION, Profile
+from ._refuse import refuse
 from ._replies import (
     AuthenticationFailed,
     Command,
@@ -150,6 +151,7 @@ __all__ = [
     "quit",
     "exchange",
     "serve",
+    "refuse",
     "Application",
     "AsyncApplication",
     "ApplicationFactory",

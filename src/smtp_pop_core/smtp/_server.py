@@ -5,6 +5,7 @@ in the application is 451 to the peer and a Report to the operator.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from .. import sasl
@@ -15,7 +16,8 @@ from .._errors import (
 )
 from .._events import ConnectionClosed, MessageData
 from .._flow import Ask, Content, Deadline, Flow, Note, Report
-from .._proxied import take_header
+from .._gate import Gate
+from .._proxied import enter, take_header
 from .._security import Logins
 from .._serving import (
     Ending,
@@ -58,6 +60,7 @@ from ._commands import (
 )
 from ._connection import Connection
 from ._events import Event
+from ._refuse import refuse
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
 
@@ -91,9 +94,11 @@ _OURS: Final = frozenset(
         Vrfy,
     }
 )
-_IDLE: Final = frozenset(
-    {State.CONNECTING, State.REFUSED, State.GREETED, State.READY, State.AUTH}
+# Where nothing is begun that the client would have to begin again.
+_BETWEEN: Final = frozenset(
+    {State.CONNECTING, State.REFUSED, State.GREETED, State.READY}
 )
+_IDLE: Final = _BETWEEN | {State.AUTH}
 
 
 def serve(
@@ -104,6 +109,7 @@ def serve(
     *,
     logins: Logins | None = None,
     proxied: bool = False,
+    gate: Gate | None = None,
     session: str = "",
 ) -> Flow[Ending]:
     """Serve one session to its end.
@@ -121,6 +127,8 @@ def serve(
         logins: What can be checked, for AUTH; None: there is no AUTH.
         proxied: Whether a PROXY header comes first, which says where the client is.  If
             it does not, the session ends without a word, and nobody is asked.
+        gate: What is asked whether a client behind a proxy is served, and told of each
+            login that has failed; None: all are served.
         session: What names the session in the log, for the Peer.
 
     Returns:
@@ -130,6 +138,9 @@ def serve(
     if proxied and (ending := (yield from take_header(conn, peer))) is not None:
         return ending
     yield from note_visitor(peer, address if proxied else "")
+    refused = yield from enter(gate, peer, partial(refuse, conn))
+    if refused is not None:
+        return (yield from turn_away(conn, refused))
     try:
         decider: Application | AsyncApplication = yield Ask(application, (peer,))
         if not isinstance(decider, (Application, AsyncApplication)):
@@ -137,8 +148,9 @@ def serve(
     except Exception as error:
         # In TLS nothing can be said without a handshake.
         said = b"" if conn.tls else conn.send(_UNAVAILABLE)
-        return (yield from turn_away(conn, error, said))
-    serving = _Serving(conn, decider, peer, logins)
+        yield Report(error)
+        return (yield from turn_away(conn, said))
+    serving = _Serving(conn, decider, peer, logins, gate)
     try:
         ending = yield from serving.run()
     except TimeoutError:
@@ -159,9 +171,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         application: Application | AsyncApplication,
         peer: Peer,
         logins: Logins | None,
+        gate: Gate | None,
     ) -> None:
         bases = (Application, AsyncApplication)
-        super().__init__(conn, application, bases, peer, logins)
+        super().__init__(conn, application, bases, peer, logins, gate)
         self._conn: Final = conn
         self._peer: Final = peer
         self._mail: Mail | None = None
@@ -213,7 +226,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield from self.flush()
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
-                yield Deadline(conn.limits.timeouts.command)
+                idle = conn.state in _BETWEEN
+                yield Deadline(conn.limits.timeouts.command, idle=idle)
             yield from self.receive()
 
     def _answer(self, command: Command) -> Flow[None]:
