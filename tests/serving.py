@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from driving import Driver, Expect, Peer, Say, Step
 from smtp_pop_core import SERVER, Blocks, Limits, Logins, smtp
+from smtp_pop_core._networks import Networks
 from smtp_pop_core.smtp import Ending, Reply
 
 told: Final[list[object]] = []
@@ -103,6 +104,7 @@ class Served:
         logins: Logins | None = None,
         tls: bool = False,
         session: str = "",
+        trusted: str = "",
         **options: Any,
     ) -> None:
         told.clear()
@@ -124,6 +126,7 @@ class Served:
                 2525,
                 logins=logins,
                 session=session,
+                trusted=Networks([trusted] if trusted else []),
             )
         )
         self.peer.finish()

@@ -53,6 +53,7 @@ class Ending(Enum):
     TIMEOUT = "timeout"  # the client was too slow
     STOPPING = "stopping"  # the server shuts down
     REFUSED = "refused"  # the server ended it, by a limit or the application's word
+    RESTARTED = "restarted"  # it begins anew for another client: XCLIENT
 
 
 class Unanswered(Exception):
@@ -141,9 +142,9 @@ class Serving(ABC, Generic[E, A]):
         gate: Gate | None,
     ) -> None:
         self._endpoint: Final = conn
-        self._application: Final = application
+        self._application = application
         self._bases: Final = bases
-        self._visitor: Final = visitor
+        self._visitor = visitor
         self._logins: Final = logins
         self._gate: Final = gate
         self._delay: Final = _DELAY if logins is None else logins.delay
@@ -302,7 +303,7 @@ class Serving(ABC, Generic[E, A]):
         """Begin TLS if it comes first, and offer what can be offered."""
         if self._endpoint.tls:
             yield from self._shake_hands()
-        self._offer_mechanisms()
+        self.offer_mechanisms()
 
     def start_tls(self) -> Flow[None]:
         """Begin TLS, after its command; octets that came before it end the session."""
@@ -311,7 +312,7 @@ class Serving(ABC, Generic[E, A]):
         except RemoteProtocolError:  # they would be read inside TLS
             return
         yield from self._shake_hands()
-        self._offer_mechanisms()
+        self.offer_mechanisms()
 
     def _shake_hands(self) -> Flow[None]:
         self._in_handshake = True
@@ -333,7 +334,8 @@ class Serving(ABC, Generic[E, A]):
         fields = {"version": negotiated.version, "cipher": negotiated.cipher}
         yield Note("tls_begun", fields)
 
-    def _offer_mechanisms(self) -> None:
+    def offer_mechanisms(self) -> None:
+        """Offer the mechanisms that this client can log in with."""
         if self._logins is not None:
             tls, security = self._endpoint.tls, self._visitor.security
             offered = self._logins.offered(tls=tls, negotiated=security)

@@ -8,6 +8,7 @@ from ._application import (
     ApplicationFactory,
     AsyncApplication,
     Envelope,
+    Forwarded,
     Peer,
 )
 from ._client import etrn, expand, help, noop, quit, reset, verify
@@ -156,6 +157,7 @@ __all__ = [
     "AsyncApplication",
     "ApplicationFactory",
     "Peer",
+    "Forwarded",
     "Envelope",
     "Ending",
     "Mailbox",

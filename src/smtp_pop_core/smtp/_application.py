@@ -1,8 +1,8 @@
 """What a server author writes: an application, called with a Peer for each session."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from .. import sasl
 from .._flow import AsyncBlocks, Blocks
@@ -10,7 +10,10 @@ from .._serving import Ending, Visitor
 from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
 from ._extensions import Extensions
+from ._forwarding import Source, Unavailable, Xclient, Xforward
 from ._replies import Command, EnhancedCode, Reply
+
+T = TypeVar("T")
 
 NO_STORE = Reply(550, ("This server does not take messages",), EnhancedCode(5, 3, 2))
 
@@ -38,6 +41,32 @@ class Envelope:
         return tuple(rcpt.recipient for rcpt in self.rcpts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """Where a message came from, as a filter in front says in XFORWARD.
+
+    It is for logs, and decides nothing: the client is still the filter.  "", 0 and None
+    stand for what is not known.
+
+    Attributes:
+        name: The host name of the upstream client.
+        address: Its address: an IP address, or a word of another kind.
+        port: Its port.
+        protocol: How the message came, as "ESMTP".
+        helo: How the client called itself.
+        ident: What the message is called in the queue of the upstream host.
+        source: Whether it is local to that host.
+    """
+
+    name: str = ""
+    address: str = ""
+    port: int = 0
+    protocol: str = ""
+    helo: str = ""
+    ident: str = ""
+    source: Source | None = None
+
+
 class Peer(Visitor):
     """Who is at the other end.  Read-only, and kept up to date.
 
@@ -47,9 +76,11 @@ class Peer(Visitor):
         port: The port there, or 0.
         proxy: The header with which a proxy has handed the connection on, or None.
         session: What names the session in the log, or "".
+        name: The host name of the client, as a trusted proxy says in XCLIENT, or "".
+        xclient: What the proxy has said in all, or None: there was no XCLIENT.
     """
 
-    __slots__ = ("_conn", "_helo")
+    __slots__ = ("_conn", "_forwarded", "_helo", "_protocol", "name", "xclient")
 
     def __init__(
         self,
@@ -61,6 +92,10 @@ class Peer(Visitor):
         super().__init__(conn, address, port, session)
         self._conn = conn
         self._helo = ""
+        self._protocol = ""
+        self._forwarded: Forwarded | None = None
+        self.name = ""
+        self.xclient: Xclient | None = None
 
     @property
     def helo(self) -> str:
@@ -68,9 +103,74 @@ class Peer(Visitor):
         return self._helo
 
     @property
+    def protocol(self) -> str:
+        """What it speaks: "ESMTP", or "SMTP" after HELO, or "LMTP"; "" before."""
+        return self._protocol
+
+    @property
+    def forwarded(self) -> Forwarded | None:
+        """Where the open or next message came from, or None: there was no XFORWARD."""
+        return self._forwarded
+
+    @property
     def extensions(self) -> Extensions:
         """What was offered to the client in this session; nothing after HELO."""
         return self._conn.extensions
+
+
+def succeed(peer: Peer, command: Xclient) -> Peer:
+    """Return who is at the other end after XCLIENT.
+
+    What it does not say stays, but for what belongs to one client: port, HELO, protocol
+    and login.  A certificate was that of the proxy, and nobody can log in with it.
+    """
+    earlier = peer.xclient
+    merged = command
+    if earlier is not None:
+        kept = ("name", "addr", "destaddr", "destport")
+        merged = replace(
+            command,
+            **{
+                field: getattr(earlier, field)
+                for field in kept
+                if getattr(command, field) is None
+            },
+        )
+    port = peer.port if command.addr is None else 0
+    address = _known(command.addr, peer.address, "")
+    new = Peer(peer._conn, address, _known(command.port, port, 0), peer.session)
+    new.proxy = peer.proxy
+    new.name = _known(command.name, peer.name, "")
+    new.xclient = merged
+    new._helo = _known(command.helo, "", "")
+    new._protocol = command.proto or ""
+    new._identity = _known(command.login, "", "")
+    if peer.security is not None:
+        new._security = replace(peer.security, certificate=None)
+    return new
+
+
+def forward(earlier: Forwarded | None, command: Xforward) -> Forwarded:
+    """Return what is known of a message after XFORWARD.
+
+    What it does not say is as it was, and unknown where there was no other.
+    """
+    was = earlier or Forwarded()
+    return Forwarded(
+        name=_known(command.name, was.name, ""),
+        address=_known(command.addr, was.address, ""),
+        port=_known(command.port, was.port, 0),
+        protocol=_known(command.proto, was.protocol, ""),
+        helo=_known(command.helo, was.helo, ""),
+        ident=_known(command.ident, was.ident, ""),
+        source=_known(command.source, was.source, None),
+    )
+
+
+def _known(value: T | Unavailable | None, unsaid: T, unknown: T) -> T:
+    if value is None:
+        return unsaid
+    return unknown if isinstance(value, Unavailable) else value
 
 
 class Application:

@@ -5,6 +5,7 @@ in the application is 451 to the peer and a Report to the operator.
 """
 
 from contextlib import suppress
+from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -17,6 +18,7 @@ from .._errors import (
 from .._events import ConnectionClosed, MessageData
 from .._flow import Ask, Content, Deadline, Flow, Note, Report
 from .._gate import Gate
+from .._networks import Networks
 from .._proxied import enter, take_header
 from .._security import Logins
 from .._serving import (
@@ -35,6 +37,8 @@ from ._application import (
     AsyncApplication,
     Envelope,
     Peer,
+    forward,
+    succeed,
 )
 from ._commands import (
     Auth,
@@ -60,6 +64,7 @@ from ._commands import (
 )
 from ._connection import Connection
 from ._events import Event
+from ._forwarding import Attributes, Xclient, Xforward
 from ._refuse import refuse
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
@@ -73,6 +78,7 @@ _FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0
 _TIMEOUT: Final = Reply(421, ("Timeout, closing",), EnhancedCode(4, 4, 2))
 _STOPPING: Final = Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2))
 _UNAVAILABLE: Final = Reply(421, ("Not available now",), EnhancedCode(4, 3, 0))
+_NO_ACCESS: Final = Reply(503, ("Access denied",), EnhancedCode(5, 7, 0))
 # What the application does not decide in `command`.
 _OURS: Final = frozenset(
     {
@@ -92,8 +98,17 @@ _OURS: Final = frozenset(
         Rset,
         StartTls,
         Vrfy,
+        Xclient,
+        Xforward,
     }
 )
+_NOBODY: Final = Networks()
+_PROTOCOLS: Final[dict[type[Command], str]] = {
+    Ehlo: "ESMTP",
+    Helo: "SMTP",
+    Lhlo: "LMTP",
+}
+_WITHOUT_ACCESS: Final = (BadCommand, Quit, Xclient)
 # Where nothing is begun that the client would have to begin again.
 _BETWEEN: Final = frozenset(
     {State.CONNECTING, State.REFUSED, State.GREETED, State.READY}
@@ -110,6 +125,7 @@ def serve(
     logins: Logins | None = None,
     proxied: bool = False,
     gate: Gate | None = None,
+    trusted: Networks = _NOBODY,
     session: str = "",
 ) -> Flow[Ending]:
     """Serve one session to its end.
@@ -129,6 +145,7 @@ def serve(
             it does not, the session ends without a word, and nobody is asked.
         gate: What is asked whether a client behind a proxy is served, and told of each
             login that has failed; None: all are served.
+        trusted: Who may use XCLIENT and XFORWARD, if the connection has them.
         session: What names the session in the log, for the Peer.
 
     Returns:
@@ -141,25 +158,41 @@ def serve(
     refused = yield from enter(gate, peer, partial(refuse, conn))
     if refused is not None:
         return (yield from turn_away(conn, refused))
+    conn.trust(peer.address in trusted)
     try:
-        decider: Application | AsyncApplication = yield Ask(application, (peer,))
-        if not isinstance(decider, (Application, AsyncApplication)):
-            raise TypeError(f"not an application: {decider!r}")
+        decider = yield from _application_for(peer, application)
     except Exception as error:
         # In TLS nothing can be said without a handshake.
         said = b"" if conn.tls else conn.send(_UNAVAILABLE)
         yield Report(error)
         return (yield from turn_away(conn, said))
-    serving = _Serving(conn, decider, peer, logins, gate)
+    serving = _Serving(conn, decider, peer, logins, gate, application, trusted)
     try:
         ending = yield from serving.run()
     except TimeoutError:
         ending = Ending.TIMEOUT
     conn.close()
     yield from serving.note_end(ending)
-    if serving.decides("close"):
-        yield from serving.ask(decider.close, ending)
+    yield from serving.dismiss(ending)
     return ending
+
+
+def _application_for(
+    peer: Peer, factory: ApplicationFactory
+) -> Flow[Application | AsyncApplication]:
+    application: Application | AsyncApplication = yield Ask(factory, (peer,))
+    if not isinstance(application, (Application, AsyncApplication)):
+        raise TypeError(f"not an application: {application!r}")
+    return application
+
+
+def _told(command: Attributes) -> dict[str, object]:
+    """Return the attributes that were given, for the log."""
+    values = {name.lower(): getattr(command, name.lower()) for name in command.given}
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in values.items()
+    }
 
 
 class _Serving(Serving[Event, Application | AsyncApplication]):
@@ -172,11 +205,16 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         peer: Peer,
         logins: Logins | None,
         gate: Gate | None,
+        factory: ApplicationFactory,
+        trusted: Networks,
     ) -> None:
         bases = (Application, AsyncApplication)
         super().__init__(conn, application, bases, peer, logins, gate)
         self._conn: Final = conn
-        self._peer: Final = peer
+        self._peer = peer
+        self._factory: Final = factory
+        self._trusted: Final = trusted
+        self._denied = False  # the client for whom the peer speaks is not wanted
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []
         self._end: EndOfMessage | None = None
@@ -236,6 +274,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if isinstance(command, (Bdat, BdatLast)):
             yield from self._message()
             return
+        if isinstance(command, Xclient):
+            yield from self._begin_anew(command)
+            yield from self.flush()
+            return
+        if self._denied and not isinstance(command, _WITHOUT_ACCESS):
+            yield from self._say(_NO_ACCESS)
+            return
         if isinstance(command, Auth):
             yield from self._log_in(command)
             yield from self.flush()
@@ -251,6 +296,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                     self._rcpts.append(command)
                 case Ehlo(domain=name) | Helo(domain=name) | Lhlo(domain=name):
                     self._peer._helo = name
+                    self._peer._protocol = _PROTOCOLS[type(command)]
+                    self._peer._forwarded = None
+                case Rset():
+                    self._peer._forwarded = None
+                case Xforward():
+                    self._peer._forwarded = forward(self._peer.forwarded, command)
+                    yield Note("xforward", _told(command))
                 case Quit():
                     self._ending = Ending.QUIT
         if isinstance(command, Data) and reply.code == 354:
@@ -260,8 +312,36 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         ):  # RFC 2920 section 3.2
             yield from self.flush()
         if self._conn.handshake_due:
-            self._peer._helo = ""
+            self._peer._helo = self._peer._protocol = ""
+            self._peer._forwarded = None
             yield from self.start_tls()
+
+    def dismiss(self, reason: Ending) -> Flow[None]:
+        """Tell the application that its session has ended."""
+        if self.decides("close"):
+            yield from self.ask(self._application.close, reason)
+
+    def _begin_anew(self, command: Xclient) -> Flow[None]:
+        """Let another client be here from now on, as if it had just connected.
+
+        If it is not wanted, nothing is taken from it, and from the proxy neither: what
+        a proxy has sent ahead must not be taken for its own.
+        """
+        peer = succeed(self._peer, command)
+        try:
+            application = yield from _application_for(peer, self._factory)
+        except Exception as error:
+            yield Report(error)
+            yield from self._say(_UNAVAILABLE)
+            return
+        yield from self.dismiss(Ending.RESTARTED)
+        self._application, self._peer, self._visitor = application, peer, peer
+        if command.addr is not None:  # "" could be a Unix socket
+            self._conn.trust(peer.address != "" and peer.address in self._trusted)
+        yield Note("xclient", _told(command))
+        reply = yield from self._decide(Connect())
+        self._denied = (yield from self._say(reply)).code >= 400
+        self.offer_mechanisms()
 
     def _log_in(self, command: Auth) -> Flow[None]:
         """Find out who it is; a no takes its time.  RFC 4954 section 4."""
@@ -378,6 +458,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             said = {"codes": codes} if self._conn.lmtp else {"code": next(iter(codes))}
             event = "message_taken" if taken else "message_refused"
             yield Note(event, {**told, **said})
+            self._peer._forwarded = None
 
     def _answer_message(
         self, end: EndOfMessage, answer: object
