@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from driving import Driver, Expect, Peer, Say, Step
-from smtp_pop_core import SERVER, Blocks, Limits, Logins, smtp
-from smtp_pop_core._networks import Networks
+from smtp_pop_core import SERVER, Blocks, Limits, Logins, Networks, smtp
 from smtp_pop_core.smtp import Ending, Reply
 
 told: Final[list[object]] = []

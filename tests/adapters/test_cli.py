@@ -135,6 +135,10 @@ WRONG = [
         ["serve", "--maildir", "m", "--smtp", "h:0", "--proxy-protocol", "::1,mx"],
         "'--proxy-protocol': 'mx' does not appear",
     ),
+    (
+        ["serve", "--maildir", "m", "--smtp", "h:0", "--xclient", "127.0.0.1/8"],
+        "'--xclient': 127.0.0.1/8 has host bits set",
+    ),
     (["serve", "--maildir", __file__, "--smtp", "h:0"], "--maildir"),
     (["send", "--host", "h", "--from", "a@b", "--to", "c@d"], "--port"),
     (["send", "--host", "h", "--port", "1", "--to", "c@d"], "--from"),
@@ -469,6 +473,26 @@ def test_a_server_behind_a_proxy_speaks_after_its_header(
         sock.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
         *said, goodbye = replies
         assert said[-1].startswith(answer)
+        assert goodbye.startswith(b"221 ")
+        assert it.end() == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("networks", "code"), [("127.0.0.0/8", 220), ("::1,unix", 550)]
+)
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+def test_a_proxy_may_speak_for_its_clients(
+    root: Path, protocol: str, networks: str, code: int
+) -> None:
+    arguments = ("--maildir", str(root), f"--{protocol}", "127.0.0.1:0")
+    with (
+        Serving(*arguments, "--xclient", networks) as it,
+        socket.create_connection((it.host, it.port), 30) as sock,
+        sock.makefile("rb") as replies,
+    ):
+        sock.sendall(b"XCLIENT ADDR=192.0.2.1\r\nQUIT\r\n")
+        _, answer, goodbye = replies
+        assert answer.startswith(b"%d " % code)
         assert goodbye.startswith(b"221 ")
         assert it.end() == (0, "", "")
 

@@ -176,6 +176,14 @@ class SmtpClient(_Client):
         """Ask for help: see `smtp.help`."""
         return await self.run(smtp.help(self.connection, topic))
 
+    async def xclient(self, command: smtp.Xclient) -> smtp.Extensions:
+        """Speak for another client from now on: see `smtp.xclient`."""
+        return await self.run(smtp.xclient(self.connection, command))
+
+    async def xforward(self, command: smtp.Xforward) -> smtp.Reply:
+        """Tell where the next message came from: see `smtp.xforward`."""
+        return await self.run(smtp.xforward(self.connection, command))
+
     async def noop(self) -> smtp.Reply:
         """See that the server is still there: see `smtp.noop`."""
         return await self.run(smtp.noop(self.connection))

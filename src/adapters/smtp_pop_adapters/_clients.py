@@ -134,6 +134,14 @@ class SmtpClient(_Client):
         """Ask for help: see `smtp.help`."""
         return self.run(smtp.help(self.connection, topic))
 
+    def xclient(self, command: smtp.Xclient) -> smtp.Extensions:
+        """Speak for another client from now on: see `smtp.xclient`."""
+        return self.run(smtp.xclient(self.connection, command))
+
+    def xforward(self, command: smtp.Xforward) -> smtp.Reply:
+        """Tell where the next message came from: see `smtp.xforward`."""
+        return self.run(smtp.xforward(self.connection, command))
+
     def noop(self) -> smtp.Reply:
         """See that the server is still there: see `smtp.noop`."""
         return self.run(smtp.noop(self.connection))

@@ -74,6 +74,7 @@ class SmtpServerOptions(_ServerOptions, total=False):
     tolerances: smtp.Tolerances
     profile: smtp.Profile
     lmtp: bool
+    xclient: Iterable[str | IPv4Network | IPv6Network] | None
 
 
 class Pop3ServerOptions(_ServerOptions, total=False):
@@ -210,6 +211,11 @@ def smtp_service(
         if tls is not None:
             extensions = (*extensions, smtp.extensions.StartTls())
     offered = tuple(extensions)
+    trusted = Networks(options.get("xclient"))
+    if options.get("xclient") is not None:
+        given = {each.keyword for each in offered}
+        forwarding = (smtp.extensions.Xclient(), smtp.extensions.Xforward())
+        offered += tuple(each for each in forwarding if each.keyword not in given)
 
     def connection(domain: str) -> smtp.Connection:
         return smtp.Connection(
@@ -228,7 +234,13 @@ def smtp_service(
         conn = connection(options.get("domain") or _own_name(own_address))
         proxied = peer[0] in proxies
         return smtp.serve(
-            conn, application, *peer, logins=logins, proxied=proxied, session=name
+            conn,
+            application,
+            *peer,
+            logins=logins,
+            proxied=proxied,
+            trusted=trusted,
+            session=name,
         )
 
     connection(options.get("domain") or "localhost")  # what is wrong is said now

@@ -163,6 +163,9 @@ async def serve_smtp(
         proxy_protocol: Networks of the proxies in front, as "127.0.0.0/8", and "unix"
             for Unix sockets: who connects from there has to begin with a PROXY header,
             which says where the client is.  None: nobody is believed.
+        xclient: Networks of the proxies and filters that may use XCLIENT and XFORWARD,
+            written like those of `proxy_protocol`; the others are not offered it.
+            None: there is neither.
         sessions: How many sessions are served at once; further ones wait.
         report: Called with the mistakes of the application.  None: they are logged.
         task_status: Told the server once it listens.

@@ -11,7 +11,7 @@ from ._application import (
     Forwarded,
     Peer,
 )
-from ._client import etrn, expand, help, noop, quit, reset, verify
+from ._client import etrn, expand, help, noop, quit, reset, verify, xforward
 from ._commands import (
     Auth,
     AuthResponse,
@@ -47,7 +47,7 @@ from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
 from ._forwarding import Source, Unavailable, Xclient, Xforward
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
 from ._message import completed, count_hops, octets_of, recipients_of, sender_of
-from ._open import log_in, open
+from ._open import log_in, open, xclient
 from ._profile import RELAY, SUBMISSION, Profile
 from ._refuse import refuse
 from ._replies import (
@@ -147,6 +147,8 @@ __all__ = [
     "expand",
     "help",
     "etrn",
+    "xclient",
+    "xforward",
     "noop",
     "reset",
     "quit",

@@ -5,8 +5,9 @@ exception leaves the Connection CLOSED, unless nothing was sent.
 """
 
 from contextlib import suppress
+from typing import TypeVar
 
-from .._errors import ConnectionLost, RemoteProtocolError
+from .._errors import ConnectionLost, PolicyError, RemoteProtocolError
 from .._flow import Flow
 from ._commands import (
     Etrn,
@@ -19,8 +20,13 @@ from ._commands import (
 )
 from ._connection import Connection
 from ._exchange import exchange
+from ._extensions import Xclient as XclientOffer
+from ._extensions import Xforward as XforwardOffer
+from ._forwarding import Attributes, Xforward
 from ._replies import Command, Rejected, Reply
 from ._state import TRANSITIONS
+
+X = TypeVar("X", XclientOffer, XforwardOffer)
 
 
 def insist(conn: Connection, command: Command) -> Flow[Reply]:
@@ -78,6 +84,46 @@ def etrn(conn: Connection, node: str) -> Flow[Reply]:
         Rejected: It does not: 458, 459 and others.
     """
     return (yield from insist(conn, Etrn(node)))
+
+
+def xforward(conn: Connection, command: Xforward) -> Flow[Reply]:
+    """Tell where the next message came from, for the server's log.
+
+    The server forgets it with the end of the transaction.  What is too long for a line
+    is said in several.
+
+    Args:
+        conn: A connection with no open transaction.
+        command: What is known of the message; the rest is as said before, or unknown.
+
+    Returns:
+        250.
+
+    Raises:
+        PolicyError: The server does not offer it, or not all of its attributes.
+            Nothing was sent.
+        Rejected: It does not take it.
+    """
+    offer = required(conn, XforwardOffer, command)
+    *earlier, last = offer.parts(command, conn.limits.command_line)
+    for part in earlier:
+        yield from insist(conn, part)
+    return (yield from insist(conn, last))
+
+
+def required(conn: Connection, kind: type[X], command: Attributes) -> X:
+    """Return the offer that a command with attributes needs.
+
+    Raises:
+        PolicyError: The server does not make it, or not with all of them.
+    """
+    offer = conn.extensions.find(kind)
+    if offer is None:
+        raise PolicyError(f"the server does not offer {kind.keyword}")
+    if missing := offer.missing(command):
+        names = ", ".join(missing)
+        raise PolicyError(f"the server does not offer {kind.keyword} with {names}")
+    return offer
 
 
 def noop(conn: Connection) -> Flow[Reply]:

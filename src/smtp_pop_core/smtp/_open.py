@@ -7,16 +7,19 @@ answer of the server lowers it.
 from typing import Final
 
 from .. import sasl
+from .._abnf import is_domain_or_literal
 from .._base64 import decode_base64
 from .._errors import LocalProtocolError, ParseError, PolicyError
 from .._flow import Flow, Negotiated
 from .._proving import Login, shake_hands
 from .._security import Security, Tls
-from ._client import insist, quit
+from ._client import insist, quit, required
 from ._commands import Auth, AuthResponse, Connect, Ehlo, Helo, Lhlo, StartTls
 from ._connection import Connection
 from ._exchange import exchange, receive
 from ._extensions import Extensions
+from ._extensions import Xclient as XclientOffer
+from ._forwarding import Xclient
 from ._replies import AuthenticationFailed, Command, Rejected, Reply
 from ._state import State
 
@@ -64,7 +67,7 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Extensions
     if greeting.code >= 400:
         yield from quit(conn)
         raise Rejected(Connect(), greeting)
-    yield from _say_hello(conn)
+    yield from _say_hello(conn, conn.domain)
     try:
         if policy in (Tls.REQUIRE, Tls.OPPORTUNISTIC):
             negotiated = yield from _start_tls(conn, security)
@@ -76,15 +79,44 @@ def open(conn: Connection, security: Security = _NO_SECURITY) -> Flow[Extensions
     return conn.extensions
 
 
-def _say_hello(conn: Connection) -> Flow[None]:
+def xclient(conn: Connection, command: Xclient) -> Flow[Extensions]:
+    """Speak for another client from now on, and say EHLO for it.
+
+    Once the address is said, the server mostly does not let us speak for anybody else.
+    What is too long for a line is said in several.
+
+    Args:
+        conn: A connection with no open transaction.
+        command: What is known of the client.  Its `helo` is what EHLO says; if there is
+            none, or it is no name that may stand there, EHLO says our own.
+
+    Returns:
+        What the server offers now; nobody has logged in, unless by `login`.
+
+    Raises:
+        PolicyError: The server does not offer it, or not all of its attributes.
+            Nothing was sent.
+        Rejected: The server does not take it, does not want the client, or has refused
+            EHLO.
+    """
+    offer = required(conn, XclientOffer, command)
+    helo = command.helo
+    named = isinstance(helo, str) and is_domain_or_literal(helo)
+    for part in offer.parts(command, conn.limits.command_line):
+        yield from insist(conn, part)
+        yield from _say_hello(conn, str(helo) if named else conn.domain)
+    return conn.extensions
+
+
+def _say_hello(conn: Connection, domain: str) -> Flow[None]:
     if conn.lmtp:
-        yield from insist(conn, Lhlo(conn.domain))
+        yield from insist(conn, Lhlo(domain))
         return
-    reply = yield from exchange(conn, Ehlo(conn.domain))
+    reply = yield from exchange(conn, Ehlo(domain))
     if reply.code in _NO_EHLO:
-        yield from insist(conn, Helo(conn.domain))
+        yield from insist(conn, Helo(domain))
     elif reply.code >= 400:
-        raise Rejected(Ehlo(conn.domain), reply)
+        raise Rejected(Ehlo(domain), reply)
 
 
 def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
@@ -102,7 +134,7 @@ def _start_tls(conn: Connection, security: Security) -> Flow[Negotiated | None]:
         return None
     conn.begin_tls()
     negotiated = yield from shake_hands(conn, security)
-    yield from _say_hello(conn)
+    yield from _say_hello(conn, conn.domain)
     return negotiated
 
 

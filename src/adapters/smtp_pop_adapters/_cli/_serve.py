@@ -53,6 +53,7 @@ class _Service:
     apop: bool
     limits: Limits
     proxy_protocol: tuple[str, ...] | None
+    xclient: tuple[str, ...] | None
 
     def serve(
         self, adapter: Adapter, kind: Kind, listeners: Iterable[socket.socket]
@@ -81,6 +82,7 @@ class _Service:
             logins=None if kind.lmtp else self.logins,
             limits=self.limits,
             proxy_protocol=self.proxy_protocol,
+            xclient=self.xclient,
             lmtp=kind.lmtp,
         )
 
@@ -157,6 +159,12 @@ class _Service:
     "those on Unix sockets.",
 )
 @click.option(
+    "--xclient",
+    type=NetworkList(),
+    metavar="NETWORK[,NETWORK]",
+    help="Networks of proxies and filters, which may use XCLIENT and XFORWARD of SMTP.",
+)
+@click.option(
     "--adapter",
     type=click.Choice(ADAPTERS),
     default="asyncio",
@@ -183,6 +191,7 @@ def serve(
     apop: bool,
     max_size: int,
     proxy_protocol: tuple[str, ...] | None,
+    xclient: tuple[str, ...] | None,
     adapter: str,
     workers: int,
     **listeners: tuple[tuple[str, int], ...],
@@ -229,6 +238,7 @@ def serve(
         apop=apop,
         limits=Limits(content=max_size),
         proxy_protocol=proxy_protocol,
+        xclient=xclient,
     )
     chosen = adapter_of(adapter)
     with ExitStack() as stack:

@@ -1,6 +1,6 @@
 """Extensions of Postfix for proxies and filters: XCLIENT and XFORWARD."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -67,6 +67,7 @@ _XCLIENT: Final[Mapping[str, _Value]] = {
     "DESTADDR": _IP,
     "DESTPORT": _PORT,
 }
+_STAYING: Final = frozenset({"NAME", "DESTADDR", "DESTPORT"})
 _XFORWARD: Final[Mapping[str, _Value]] = {
     "NAME": _TEXT,
     "ADDR": (read_address, write_address),
@@ -109,6 +110,13 @@ def _writer(values: Mapping[str, _Value]) -> Callable[[Attributes], str]:
     return write
 
 
+def _only(command: A, names: Iterable[str]) -> A:
+    """Return a command with some of its attributes."""
+    return type(command)(
+        **{name.lower(): getattr(command, name.lower()) for name in names}
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Forwarding(Extension):
     attributes: tuple[str, ...] = ()
@@ -131,7 +139,15 @@ class _Forwarding(Extension):
         """Return what a server says to a command that it cannot take, else None."""
         if not self.trusted:
             return _NOT_TRUSTED
-        return None if set(command.given) <= set(self.attributes) else _NOT_OFFERED
+        return _NOT_OFFERED if self.missing(command) else None
+
+    def missing(self, command: Attributes) -> list[str]:
+        """Return the names of attributes that a command has and the offer has not."""
+        return [name for name in command.given if name not in self.attributes]
+
+    def _fits(self, command: Attributes, octets: int) -> bool:
+        verb = self.verbs[0]
+        return len(f"{verb.name} {verb.write(command)}\r\n") <= octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +180,18 @@ class Xclient(_Forwarding):
         """Return the extension with the attributes that the server takes."""
         return Xclient(_names(arguments))
 
+    def parts(self, command: XclientCommand, octets: int) -> tuple[XclientCommand, ...]:
+        """Return the commands that say the same in lines of so many octets.
+
+        The address is in the last, because the server may trust us no more after it,
+        and so is what the server forgets if another command follows.
+        """
+        early = [name for name in command.given if name in _STAYING]
+        late = [name for name in command.given if name not in _STAYING]
+        if self._fits(command, octets) or not (early and late):
+            return (command,)
+        return _only(command, early), _only(command, late)
+
 
 @dataclass(frozen=True, slots=True)
 class Xforward(_Forwarding):
@@ -190,6 +218,19 @@ class Xforward(_Forwarding):
     def read(self, arguments: str) -> "Xforward":
         """Return the extension with the attributes that the server takes."""
         return Xforward(_names(arguments))
+
+    def parts(
+        self, command: XforwardCommand, octets: int
+    ) -> tuple[XforwardCommand, ...]:
+        """Return the commands that say the same in lines of so many octets."""
+        groups: list[list[str]] = [[]]
+        for name in command.given:
+            group = [*groups[-1], name]
+            if groups[-1] and not self._fits(_only(command, group), octets):
+                groups.append([name])
+            else:
+                groups[-1] = group
+        return tuple(_only(command, group) for group in groups)
 
 
 def _names(arguments: str) -> tuple[str, ...]:
