@@ -258,6 +258,8 @@ STANDARDS: Final = {
     },
     "In front of servers": {
         "PROXY": "the PROXY protocol, versions 1 and 2",
+        "XCLIENT": "XCLIENT, an extension of Postfix",
+        "XFORWARD": "XFORWARD, an extension of Postfix",
     },
 }
 

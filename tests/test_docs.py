@@ -382,6 +382,8 @@ COUNTS = {
     "XOAUTH2": 6,
     "PROFILE": 5,
     "PROXY": 26,
+    "XCLIENT": 15,
+    "XFORWARD": 8,
 }
 
 
