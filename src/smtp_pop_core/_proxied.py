@@ -11,7 +11,7 @@ from ._errors import ConnectionLost, RemoteProtocolError, Stopping
 from ._flow import Ask, Deadline, Flow, Note, Read
 from ._gate import Gate, Refusal
 from ._serving import Ending, Visitor
-from .proxy import Address, Header, HeaderReader, Inet, Unix
+from .proxy import Address, Header, HeaderReader, Inet
 
 
 def enter(
@@ -80,11 +80,9 @@ def _read_header(conn: Endpoint[Any]) -> Flow[Header]:
 
 def _place(source: Address) -> tuple[str, int]:
     """Return the address and port of an end of a connection, as an adapter does."""
-    match source:
-        case Inet(host, port):
-            return host, port
-        case Unix(path):
-            text = path.decode("utf-8", "surrogateescape")
-            # else the name of a file could pass for an IP address
-            named = text and "/" not in text and not text.startswith("\0")
-            return f"./{text}" if named else text, 0
+    if isinstance(source, Inet):
+        return source.host, source.port
+    path = source.path.decode("utf-8", "surrogateescape")
+    # else the name of a file could pass for an IP address
+    named = path and "/" not in path and not path.startswith("\0")
+    return f"./{path}" if named else path, 0

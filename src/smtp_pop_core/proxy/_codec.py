@@ -70,15 +70,13 @@ def least_missing(data: bytearray) -> int:
     """Say how many octets a header wants at the very least, to be read in one go.
 
     Args:
-        data: What has come so far, which `measure` cannot measure yet.
+        data: What has come so far, which `measure` cannot measure yet: no CR ends it.
 
     Returns:
         1 or more.  All of them belong to the header, if it becomes one.
     """
     if data.startswith(SIGNATURE[:1]):
         return FIXED - len(data)
-    if data.endswith(b"\r"):
-        return 1
     if data.startswith(_WORD + b"TCP"):  # each field has an octet and a space before it
         return 2 + 2 * max(0, _FIELDS - data.count(b" "))
     return max(2, len(_SHORTEST) - len(data))
