@@ -153,12 +153,14 @@ class Peer:
 
     def write(self, data: bytes, *, heed: bool) -> bool:
         self._play()
+        if heed and not data:
+            return bool(self._said) or self._gone
         while self._deaf and not self._gone:
             if heed and self._said:
                 return True
             self._let_time_pass()
             self._play()
-        if heed and data and (self._said or self._gone):
+        if heed and (self._said or self._gone):
             return True
         if not self._gone:
             self.writes.append(data)
@@ -171,6 +173,7 @@ class Peer:
         self._deadline = None if seconds is None else self.now + seconds
 
     def sleep(self, seconds: float) -> None:
+        self._play()
         self.now += seconds
 
     def handshake(self, server_hostname: str | None) -> Negotiated:

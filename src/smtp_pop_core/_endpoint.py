@@ -12,6 +12,7 @@ from ._errors import (
     RemoteProtocolError,
 )
 from ._events import ConnectionClosed
+from ._foreign import foreign_start
 from ._limits import Limits
 from ._lines import LineBuffer
 from ._roles import NEED_DATA, Role, Signal
@@ -134,6 +135,12 @@ class Endpoint(ABC, Generic[E]):
             return NEED_DATA
         self._closed_told = True
         return ConnectionClosed()
+
+    def _take_foreign_start(self) -> bytes:
+        """Take octets that begin another protocol, whose line may never end; or b""."""
+        start = foreign_start(self._buffer.peek(4)) if len(self._buffer) else b""
+        self._buffer.drop(len(start))
+        return start
 
     def _check_handshake(self) -> None:
         """Check that nothing is pending that would be read inside TLS.

@@ -94,7 +94,15 @@ class ParseError(ValueError):
 
 
 class LineTooLong(ParseError):
-    """A line that passed its limit.  Stays inside the core."""
+    """A line that passed its limit.  Stays inside the core.
+
+    Attributes:
+        start: How it begins.
+    """
+
+    def __init__(self, text: str, start: bytes = b"") -> None:
+        super().__init__(text)
+        self.start = start
 
 
 class OutOfOrder(Exception):

@@ -44,7 +44,8 @@ class Write:
     Attributes:
         data: The octets, which may be a secret and are not in the repr.
         heed: Stop, and drop the rest, as soon as the peer says something.  The answer
-            is whether it did; without heed the answer is False.
+            is whether it did, or has closed; without heed the answer is False.  With
+            no data this sends nothing, and only looks.
     """
 
     data: bytes = field(repr=False)

@@ -1,6 +1,10 @@
 """The buffer from which both protocols take their lines.  Only CRLF ends a line."""
 
+from typing import Final
+
 from ._errors import LineTooLong
+
+_START: Final = 64  # octets of a line that is too long, to see what it is
 
 
 class LineBuffer:
@@ -53,10 +57,11 @@ class LineBuffer:
         """
         end = self._data.find(b"\r\n", self._searched)
         if end > limit - 2 or (end < 0 and len(self._data) >= limit):
+            start = self.peek(_START)
             if end < 0:
                 self._dropped = bytes(self._data[-1:])
             self.drop(end + 2 if end >= 0 else len(self._data))
-            raise LineTooLong(f"line is longer than {limit} octets")
+            raise LineTooLong(f"line is longer than {limit} octets", start)
         if end < 0:
             self._searched = max(0, len(self._data) - 1)  # the last may be a CR
             return None

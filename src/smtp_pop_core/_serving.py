@@ -25,6 +25,7 @@ from ._flow import (
     Write,
     read,
 )
+from ._foreign import foreign_protocol
 from ._gate import Gate
 from ._security import Logins
 from .proxy import Header
@@ -293,11 +294,15 @@ class Serving(ABC, Generic[E, A]):
             yield Ask(self._gate.login_failed, (self._visitor.address,))
         if self._delay:
             yield from self.flush()
-            try:
-                yield Sleep(self._delay)
-            except Stopping:
-                self._stopping = True
+            yield from self.sleep(self._delay)
         return self._failed_logins >= self._endpoint.limits.failed_logins
+
+    def sleep(self, seconds: float) -> Flow[None]:
+        """Let so many seconds pass, or take note that the server stops."""
+        try:
+            yield Sleep(seconds)
+        except Stopping:
+            self._stopping = True
 
     def begin(self) -> Flow[None]:
         """Begin TLS if it comes first, and offer what can be offered."""
@@ -373,6 +378,11 @@ def note_visitor(visitor: Visitor, proxy: str = "") -> Flow[None]:
     """
     fields = {"address": visitor.address, "port": visitor.port}
     yield Note("connected", {**fields, "proxy": proxy} if proxy else fields)
+
+
+def note_foreign(line: bytes) -> Flow[None]:
+    """Tell the operator that another protocol came in at our port."""
+    yield Note("foreign_protocol", {"protocol": foreign_protocol(line)})
 
 
 def turn_away(conn: Endpoint[E], data: bytes) -> Flow[Ending]:

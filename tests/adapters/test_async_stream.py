@@ -158,6 +158,22 @@ async def test_what_was_heard_early_is_given_in_pieces_too(kit: Kit) -> None:
 
 
 @asynchronous
+async def test_without_data_a_stream_only_looks_whether_the_peer_has_spoken(
+    kit: Kit,
+) -> None:
+    async with pair(kit) as (stream, peer):
+        assert await stream.transmit(b"", heed=True) is False
+        peer.sendall(b"EHLO x\r\n")
+        assert await stream.transmit(b"", heed=True) is True
+        assert await stream.transmit(b"") is False
+        assert await stream.receive() == b"EHLO x\r\n"
+        assert await stream.transmit(b"", heed=True) is False
+        peer.close()
+        assert await stream.transmit(b"", heed=True) is True
+        assert await stream.receive() == b""
+
+
+@asynchronous
 async def test_a_flow_reads_as_many_octets_as_it_wants(kit: Kit) -> None:
     def flow() -> Flow[list[bytes]]:
         return [(yield Read(2)), (yield Read(most=3)), (yield Read())]

@@ -134,6 +134,20 @@ def test_what_was_heard_early_is_given_in_pieces_too(
     assert [stream.receive(3), stream.receive()] == [b"", b""]
 
 
+def test_without_data_a_stream_only_looks_whether_the_peer_has_spoken(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    assert stream.transmit(b"", heed=True) is False
+    peer.sendall(b"EHLO x\r\n")
+    assert [stream.transmit(b"", heed=heed) for heed in (True, False)] == [True, False]
+    assert stream.receive() == b"EHLO x\r\n"
+    assert stream.transmit(b"", heed=True) is False
+    peer.close()
+    assert stream.transmit(b"", heed=True) is True
+    assert stream.receive() == b""
+
+
 def test_a_flow_reads_as_many_octets_as_it_wants(
     pair: tuple[Stream, socket.socket],
 ) -> None:

@@ -440,6 +440,15 @@ def test_what_tls_says_for_itself_is_no_word_of_the_peer(inside: Ends) -> None:
     assert server.receive() == b"content"
 
 
+def test_without_data_only_what_was_said_inside_tls_counts(inside: Ends) -> None:
+    """Tickets come first.  RFC 8446 section 4.6.1."""
+    server, client = inside
+    assert client.transmit(b"", heed=True) is False
+    server.transmit(b"220 mx.example\r\n")
+    assert client.transmit(b"", heed=True) is True
+    assert client.receive() == b"220 mx.example\r\n"
+
+
 def test_after_what_was_heeded_other_things_can_be_sent(inside: Ends) -> None:
     """A record that was begun is sent to its end, or TLS would be out of step."""
     server, client = inside

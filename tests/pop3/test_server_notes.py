@@ -188,6 +188,18 @@ def test_a_session_without_an_application_is_noted_as_well() -> None:
     assert served.driver.notes == [CONNECTED, Note("ended", {"reason": "refused"})]
 
 
+def test_another_protocol_is_noted() -> None:
+    served = Served(
+        Plain,
+        *[GREETING, Say(b"\x16\x03\x01\x02\0")],
+        Expect(b"-ERR Another protocol is spoken here\r\n"),
+    )
+    assert served.driver.notes[1:] == [
+        Note("foreign_protocol", {"protocol": "TLS"}),
+        ended("refused", {}, bad_commands=1),
+    ]
+
+
 def test_an_application_knows_the_name_of_its_session() -> None:
     names = []
 

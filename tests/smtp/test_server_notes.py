@@ -53,6 +53,18 @@ def test_commands_are_counted_by_verb_and_those_refused_beside_them() -> None:
     )
 
 
+def test_another_protocol_is_noted() -> None:
+    served = Served(
+        Taking,
+        *[GREETING, Say(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nMAIL FROM:<>\r\n")],
+        Expect(b"421 4.7.0 Another protocol is spoken here\r\n"),
+    )
+    assert served.driver.notes[1:] == [
+        Note("foreign_protocol", {"protocol": "HTTP"}),
+        ended("refused", {}, bad_commands=1),
+    ]
+
+
 def test_an_application_knows_the_name_of_its_session() -> None:
     names = []
 

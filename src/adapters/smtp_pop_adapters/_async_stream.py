@@ -215,6 +215,8 @@ class Stream:
     async def transmit(self, data: bytes, *, heed: bool = False) -> bool:
         """Send it all, or with heed as much as can be before the peer speaks.
 
+        With heed and no data it only looks whether the peer has spoken.
+
         Returns:
             Whether the peer has spoken, or closed, before all was sent.
 
@@ -224,6 +226,8 @@ class Stream:
         await self._runtime.checkpoint()
         if heed:  # what has arrived by now is known after one more
             await self._runtime.checkpoint()
+        if heed and not data:
+            return self._has_spoken()
         wire = self._wire
         left = memoryview(data)
         while (left or wire.unsent) and not wire.gone:

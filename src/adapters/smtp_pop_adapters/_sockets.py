@@ -103,12 +103,16 @@ class Stream:
     def transmit(self, data: bytes, *, heed: bool = False) -> bool:
         """Send it all, or with heed as much as can be before the peer speaks.
 
+        With heed and no data it only looks whether the peer has spoken.
+
         Returns:
             Whether the peer has spoken, or closed, before all was sent.
 
         Raises:
             TimeoutError: The deadline has passed.
         """
+        if heed and not data:
+            return self._has_spoken()
         tls = isinstance(self.sock, ssl.SSLSocket)
         left = memoryview(self._begun + data)
         while left:

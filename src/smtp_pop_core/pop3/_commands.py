@@ -277,7 +277,8 @@ class BadCommand(Command):
         line: The line as received without its CRLF, b"" where it was too long.  It may
             hold a secret and is not in the repr.
         response: The response that is due.
-        last: Whether the session ends with it: there were too many.
+        last: Whether the session ends with it: there were too many, or another protocol
+            is spoken.
     """
 
     line: bytes = field(repr=False)

@@ -12,6 +12,7 @@ from .._dots import LfToCrlf, Stuffer, Unstuffer
 from .._endpoint import Endpoint
 from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
 from .._events import MessageData
+from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import PAUSED, SERVER, Role, Signal
 from ._capabilities import (
@@ -40,6 +41,7 @@ from ._commands import (
     Utf8,
 )
 from ._defaults import (
+    FOREIGN,
     NEEDS_TLS,
     NOT_OFFERED,
     OUT_OF_ORDER,
@@ -389,8 +391,11 @@ class Connection(Endpoint[Event]):
         try:
             line = self._buffer.take_line(longest)
             if line is None:
-                return None
-        except LineTooLong:
+                start = b"" if in_auth else self._take_foreign_start()
+                return self._take_foreign(start) if start else None
+        except LineTooLong as error:
+            if not in_auth and foreign_protocol(error.start):
+                return self._take_foreign(error.start)
             return self._bad(b"", TOO_LONG)
         try:
             if in_auth:
@@ -405,8 +410,15 @@ class Connection(Endpoint[Event]):
         except OutOfOrder:
             return self._take(BadCommand(line, OUT_OF_ORDER), line)
         except BadLine as error:
+            if not in_auth and foreign_protocol(line):
+                return self._take_foreign(line)
             return self._bad(line, error.response)
         return self._take(command, line)
+
+    def _take_foreign(self, line: bytes) -> Command:
+        """Take a line of another protocol, and of TLS only what shows it."""
+        line = foreign_start(line) or line
+        return self._take(BadCommand(line, FOREIGN, last=True), line)
 
     def _bad(self, line: bytes, response: Response) -> Command:
         self._bad_commands += 1

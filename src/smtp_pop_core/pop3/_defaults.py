@@ -31,6 +31,7 @@ OUT_OF_ORDER: Final = Response(ERR, "Not now")
 NEEDS_TLS: Final = Response(ERR, "TLS has to begin first")
 NOT_OFFERED: Final = Response(ERR, "Command not implemented")
 TOO_MANY_ERRORS: Final = Response(ERR, "Too many bad commands")
+FOREIGN: Final = Response(ERR, "Another protocol is spoken here")
 NO_SUCH_MESSAGE: Final = Response(ERR, "No such message")
 DENIED: Final = Response(ERR, "Login failed", ResponseCode.AUTH)
 

@@ -26,6 +26,7 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
+    note_foreign,
     note_visitor,
     turn_away,
 )
@@ -63,7 +64,7 @@ from ._commands import (
     Utf8,
 )
 from ._connection import Connection
-from ._defaults import DENIED, NO_SUCH_MESSAGE
+from ._defaults import DENIED, FOREIGN, NO_SUCH_MESSAGE
 from ._events import EndOfMessage, Event
 from ._refuse import refuse
 from ._responses import (
@@ -247,6 +248,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
         self.count(command)
+        if isinstance(command, BadCommand) and command.response is FOREIGN:
+            yield from note_foreign(command.line)
         match command:
             case Retr(number=number):
                 yield from self._send_message(number, None)

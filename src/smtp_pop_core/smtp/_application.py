@@ -78,9 +78,19 @@ class Peer(Visitor):
         session: What names the session in the log, or "".
         name: The host name of the client, as a trusted proxy says in XCLIENT, or "".
         xclient: What the proxy has said in all, or None: there was no XCLIENT.
+        early: Whether the client has spoken before its turn, which the greeting gives;
+            False if TLS came first.
     """
 
-    __slots__ = ("_conn", "_forwarded", "_helo", "_protocol", "name", "xclient")
+    __slots__ = (
+        "_conn",
+        "_forwarded",
+        "_helo",
+        "_protocol",
+        "early",
+        "name",
+        "xclient",
+    )
 
     def __init__(
         self,
@@ -96,6 +106,7 @@ class Peer(Visitor):
         self._forwarded: Forwarded | None = None
         self.name = ""
         self.xclient: Xclient | None = None
+        self.early = False
 
     @property
     def helo(self) -> str:

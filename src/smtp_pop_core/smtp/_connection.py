@@ -13,6 +13,7 @@ from .._dots import Stuffer
 from .._endpoint import Endpoint
 from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
 from .._events import MessageData
+from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import PAUSED, SERVER, Role, Signal
 from ._codec import (
@@ -42,6 +43,7 @@ from ._commands import (
 )
 from ._defaults import (
     AUTH_TOO_LONG,
+    FOREIGN,
     NEEDS_UTF8,
     NOT_OFFERED,
     OUT_OF_ORDER,
@@ -210,6 +212,11 @@ class Connection(Endpoint[Event]):
     def tls(self) -> bool:
         """Whether TLS is active."""
         return self._session.tls
+
+    @property
+    def profile(self) -> Profile:
+        """What a server asks of its clients."""
+        return self._profile
 
     @property
     def authenticated(self) -> bool:
@@ -399,8 +406,11 @@ class Connection(Endpoint[Event]):
         try:
             line = self._buffer.take_line(longest)
             if line is None:
-                return None
-        except LineTooLong:
+                start = b"" if in_auth else self._take_foreign_start()
+                return self._take_foreign(start) if start else None
+        except LineTooLong as error:
+            if not in_auth and foreign_protocol(error.start):
+                return self._take_foreign(error.start)
             return self._bad(b"", AUTH_TOO_LONG if in_auth else TOO_LONG)
         try:
             if in_auth:
@@ -416,6 +426,8 @@ class Connection(Endpoint[Event]):
                 self._dropping = BadCommand(line, error.reply)
                 self._to_drop = error.octets
                 return self._drop()
+            if not in_auth and foreign_protocol(line):
+                return self._take_foreign(line)
             return self._bad(line, error.reply)
         if session.state is State.RCPT and isinstance(command, (Bdat, BdatLast)):
             self._begin_content()
@@ -426,6 +438,10 @@ class Connection(Endpoint[Event]):
         if self._trace:
             self._trace.command(command, line)
         return command
+
+    def _take_foreign(self, line: bytes) -> BadCommand:
+        """Take a line of another protocol, and of TLS only what shows it."""
+        return self._take_bad(foreign_start(line) or line, FOREIGN)
 
     def _bad(self, line: bytes, reply: Reply) -> BadCommand:
         self._bad_commands += 1

@@ -26,11 +26,25 @@ class Profile:
         authenticated: MAIL only after AUTH, else 530 5.7.0.  RFC 6409 section 4.3.
         qualified: The domains of an envelope are fully qualified, else 554 with 5.1.8
             for a sender and 5.1.2 for a recipient.  RFC 6409 section 4.2.
+        greeting_delay: Seconds before the greeting, 0 or more.  Those who only send
+            what they have to say do not wait so long.  RFC 5321 section 4.5.3.2.1 lets
+            clients wait for 5 minutes.
+        refuse_early: 554 in place of the greeting to a client that speaks before it,
+            against RFC 5321 section 3.1.  Without it `Peer.early` says so.
+
+    Raises:
+        ValueError: The delay is below 0.
     """
 
     tls: bool = False
     authenticated: bool = False
     qualified: bool = False
+    greeting_delay: float = 0
+    refuse_early: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.greeting_delay >= 0:
+            raise ValueError("greeting_delay must be at least 0 seconds")
 
     def refusal(
         self, command: Command, *, tls: bool, authenticated: bool

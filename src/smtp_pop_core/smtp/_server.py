@@ -16,7 +16,7 @@ from .._errors import (
     MessageAborted,
 )
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Note, Report
+from .._flow import Ask, Content, Deadline, Flow, Note, Report, Write
 from .._gate import Gate
 from .._networks import Networks
 from .._proxied import enter, take_header
@@ -27,6 +27,7 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
+    note_foreign,
     note_visitor,
     turn_away,
 )
@@ -63,6 +64,7 @@ from ._commands import (
     Vrfy,
 )
 from ._connection import Connection
+from ._defaults import EARLY, FOREIGN
 from ._events import Event
 from ._forwarding import Attributes, Xclient, Xforward
 from ._refuse import refuse
@@ -233,6 +235,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """
         try:
             yield from self.begin()
+            yield from self._look()
             return (yield from self._commands())
         except HandshakeFailed:
             return self._ending
@@ -241,6 +244,19 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 yield from self._say(_TIMEOUT)
                 yield from self.flush()
             return Ending.TIMEOUT
+
+    def _look(self) -> Flow[None]:
+        """Let the client wait before the greeting, and see whether it does."""
+        conn, delay = self._conn, self._conn.profile.greeting_delay
+        if delay:
+            yield from self.sleep(delay)
+        if conn.tls or not (yield Write(b"", heed=True)):
+            return
+        yield Deadline(conn.limits.timeouts.command)
+        yield from self.receive()
+        if conn.trailing_data:  # else it has closed
+            self._peer.early = True
+            yield Note("early_talker")
 
     def _commands(self) -> Flow[Ending]:
         while (command := (yield from self._next())) is not None:
@@ -271,6 +287,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
         self.count(command)
+        if isinstance(command, BadCommand) and command.reply is FOREIGN:
+            yield from note_foreign(command.line)
         if isinstance(command, (Bdat, BdatLast)):
             yield from self._message()
             return
@@ -396,6 +414,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         application = self._application
         reply = None
         match command:
+            case Connect() if self._peer.early and self._conn.profile.refuse_early:
+                return EARLY
             case Connect() if self.decides("connect"):
                 reply = yield from self.ask(application.connect)
             case Mail() if self.decides("mail"):
