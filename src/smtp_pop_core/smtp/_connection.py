@@ -330,9 +330,10 @@ class Connection(Endpoint[Event]):
         return default_reply(command, self.domain, lmtp=self.lmtp)
 
     def _understand(self) -> Event | Signal | None:
-        if self.state is State.CLOSED:
+        state = self._session.here.state
+        if state is State.CLOSED:
             return None
-        if self.state is State.TLS:
+        if state is State.TLS:
             return None if self._eof else PAUSED
         if self.role is SERVER:
             return self._next_command()
@@ -363,6 +364,8 @@ class Connection(Endpoint[Event]):
     def _answered(self, command: Command | None, reply: Reply) -> None:
         """Take what a reply brings beside a new state; the same on both sides."""
         self.last_reply = reply
+        if isinstance(command, (Mail, Rcpt, EndOfMessage)):  # most of them
+            return
         match command:
             case Ehlo() | Lhlo() if reply.code // 100 == 2:
                 self._offer(read_offers(reply, self._known))
@@ -392,16 +395,17 @@ class Connection(Endpoint[Event]):
 
     def _next_command(self) -> Event | Signal | None:
         session = self._session
+        state = session.here.state
         if session.unanswered:
-            if self._connect_told or session.state is not State.CONNECTING:
+            if self._connect_told or state is not State.CONNECTING:
                 return PAUSED
             self._connect_told = True
             return Connect()
-        if session.state in CONTENT:
+        if state in CONTENT:
             return self._next_content()
         if self._dropping is not None:
             return self._drop()
-        in_auth = session.state is State.AUTH
+        in_auth = state is State.AUTH
         longest = self.limits.auth_line if in_auth else self._codec.longest
         try:
             line = self._buffer.take_line(longest)
@@ -429,7 +433,7 @@ class Connection(Endpoint[Event]):
             if not in_auth and foreign_protocol(line):
                 return self._take_foreign(line)
             return self._bad(line, error.reply)
-        if session.state is State.RCPT and isinstance(command, (Bdat, BdatLast)):
+        if state is State.RCPT and isinstance(command, (Bdat, BdatLast)):
             self._begin_content()
         forbidden = self._forbidden(command)
         if forbidden is not None:
@@ -459,10 +463,11 @@ class Connection(Endpoint[Event]):
     def _forbidden(self, command: Command) -> Reply | None:
         """The reply to a command that is well-formed and in order, and yet a no."""
         session = self._session
-        refusal = self._profile.refusal(
-            command, tls=session.tls, authenticated=session.authenticated
-        )
-        if refusal is not None:
+        if self._profile is not RELAY and (
+            refusal := self._profile.refusal(
+                command, tls=session.tls, authenticated=session.authenticated
+            )
+        ):
             return refusal
         match command:
             case Mail(size=size):
@@ -500,7 +505,9 @@ class Connection(Endpoint[Event]):
         return self._take_bad(command.line, command.reply)
 
     def _begin_content(self) -> None:
-        self._stuffer = Stuffer()
+        if self.role is not SERVER:
+            self._stuffer = Stuffer()
+            return
         self._content = Inbound(
             self._tolerances,
             largest=self._largest,
@@ -539,11 +546,11 @@ class Connection(Endpoint[Event]):
             and reply.code < 400
         ):
             raise OutOfOrder(f"the content must be refused: {asked.refusal}")
-        if not reply.text.isascii() and not self._may_be_utf8(asked, reply.code):
-            raise OutOfOrder("only ASCII is allowed in the answer without SMTPUTF8")
         data = write_reply(
             reply, asked, self.limits, enhanced="ENHANCEDSTATUSCODES" in self._known
         )
+        if not data.isascii() and not self._may_be_utf8(asked, reply.code):
+            raise OutOfOrder("only ASCII is allowed in the answer without SMTPUTF8")
         self._session.reply(reply)
         if self._trace:
             self._trace.reply(data)

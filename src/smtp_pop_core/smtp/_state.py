@@ -183,6 +183,7 @@ class Session:
         unanswered: The commands whose reply has not come, oldest first, each with the
             cell it was checked against and the number of replies that are due.
         offered: The keywords that hold now, in upper case.
+        here: The place that `state` names; to ask it is quicker.
         tls: Whether TLS is active.
         authenticated: Whether an authentication exchange has succeeded.
         mail: The last MAIL command that was in order.
@@ -194,12 +195,12 @@ class Session:
 
     __slots__ = (
         "_ahead",
-        "_here",
         "_lmtp",
         "_needs",
         "_places",
         "authenticated",
         "chunk",
+        "here",
         "mail",
         "mails",
         "messages",
@@ -236,11 +237,11 @@ class Session:
     @property
     def state(self) -> State:
         """Where the replies have brought the session."""
-        return self._here.state
+        return self.here.state
 
     @state.setter
     def state(self, state: State) -> None:
-        self._here = self._ahead = self._places[state]
+        self.here = self._ahead = self._places[state]
 
     @property
     def ahead(self) -> State:
@@ -250,9 +251,9 @@ class Session:
     @property
     def in_content(self) -> bool:
         """Whether the content of a message is due."""
-        if self._here.state is State.DATA:
+        if self.here.state is State.DATA:
             return not self.unanswered
-        return self.chunk > 0 and self._here.state is not State.CLOSED
+        return self.chunk > 0 and self.here.state is not State.CLOSED
 
     @property
     def smtputf8(self) -> bool:
@@ -262,7 +263,7 @@ class Session:
     @property
     def asked(self) -> Command | None:
         """What the next reply answers, or None where only 421 may come."""
-        if self._here.state is State.CLOSED:
+        if self.here.state is State.CLOSED:
             return None
         if self.unanswered:
             return self.unanswered[0][0]
@@ -319,17 +320,17 @@ class Session:
         """Take a command that has been checked."""
         moves = self._ahead.moves[type(command)]
         replies = moves.answers
-        match command:
-            case Mail():
-                self.mail = command
-                self.mails += 1
-            case Bdat(size=size) | BdatLast(size=size):
-                self.chunk = size
-            case EndOfMessage() if self._lmtp:
-                replies = self.recipients
+        if isinstance(command, Mail):
+            self.mail = command
+            self.mails += 1
+        elif isinstance(command, (Bdat, BdatLast)):
+            self.chunk = command.size
+        elif self._lmtp and isinstance(command, EndOfMessage):
+            replies = self.recipients
         self._ahead = moves.success
         self.unanswered.append((command, moves, replies))
-        self._pass_silent()
+        if not replies:
+            self._pass_silent()
 
     def take_octets(self, count: int) -> None:
         """Take octets of the open chunk.
@@ -345,12 +346,12 @@ class Session:
         """Pass by the commands that have no reply, now that it is their turn."""
         while self.unanswered and not self.unanswered[0][2]:
             command, moves, _ = self.unanswered.popleft()
-            if type(command) in self._here.moves:
-                self._here = moves.success
+            if type(command) in self.here.moves:
+                self.here = moves.success
             if isinstance(command, EndOfMessage):
                 self._note(command, 2)
         if not self.unanswered and self._ahead.state not in _IN_CHUNK:
-            self._ahead = self._here  # an open chunk is ended, whatever has failed
+            self._ahead = self.here  # an open chunk is ended, whatever has failed
 
     def reply(self, reply: Reply) -> Command | None:
         """Take a reply that was sent or received, and return what it answers.
@@ -362,16 +363,16 @@ class Session:
             ParseError: It answers nothing, or not so.  Nothing has changed.
         """
         digit = reply.code // 100
-        if not self.unanswered or self._here.state is State.CLOSED:
+        if not self.unanswered or self.here.state is State.CLOSED:
             return self._unasked(reply.code)
         command, remembered, due = self.unanswered[0]
-        moves = self._here.moves.get(type(command))
+        moves = self.here.moves.get(type(command))
         if moves is not None:
             there = moves.by_class[digit]
         elif digit < 4:  # what came before it failed, and yet the peer did it
             there = remembered.by_class[digit]
         else:
-            there, due = self._here, 1  # also in LMTP: nobody got the content
+            there, due = self.here, 1  # also in LMTP: nobody got the content
         if reply.code == 421:
             there = self._places[State.CLOSED]
         if isinstance(command, StartTls) and digit == 2 and reply.code != 220:
@@ -382,7 +383,7 @@ class Session:
             self.unanswered[0] = (command, remembered, due - 1)
             return command
         self.unanswered.popleft()
-        self._here = there
+        self.here = there
         if moves is not None or digit < 4:  # else the peer has not done it
             self._note(command, digit)
         if there.state is State.CLOSED:
@@ -400,21 +401,20 @@ class Session:
 
     def _note(self, command: Command, digit: int) -> None:
         """Keep what the state cannot say."""
-        match command:
-            case EndOfMessage():
-                self.messages += 1
-                self.recipients = 0
-            case Rcpt() if digit == 2:
-                self.recipients += 1
-            case Mail() | Rset() | Ehlo() | Helo() | Lhlo() if digit == 2:
-                self.recipients = 0
-            case Auth() | AuthResponse() if digit == 2:
-                self.authenticated = True
-            case Xclient(login=login) if digit == 2:
-                self.authenticated = isinstance(login, str)
-                self._forget()
-            case _:
-                pass
+        if isinstance(command, EndOfMessage):
+            self.messages += 1
+            self.recipients = 0
+        elif digit != 2:
+            pass
+        elif isinstance(command, Rcpt):
+            self.recipients += 1
+        elif isinstance(command, (Mail, Rset, Ehlo, Helo, Lhlo)):
+            self.recipients = 0
+        elif isinstance(command, (Auth, AuthResponse)):
+            self.authenticated = True
+        elif isinstance(command, Xclient):
+            self.authenticated = isinstance(command.login, str)
+            self._forget()
 
     def begin_tls(self) -> None:
         """Forget what was said without TLS.  RFC 3207 section 4.2.
