@@ -18,6 +18,7 @@ PACKAGES = {
     "lmtp": "dovecot-lmtpd",
     "mpop": "mpop",
     "msmtp": "msmtp",
+    "nginx": "nginx-light",
     "pop3": "dovecot-pop3d",
     "postfix": "postfix",
     "smtp-sink": "postfix",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from ..._abnf import decode_xtext, encode_xtext, is_esmtp_keyword, number, upper
+from ..._errors import ParseError
 from .._forwarding import Attributes, Source, Unavailable, read_address, write_address
 from .._forwarding import Xclient as XclientCommand
 from .._forwarding import Xforward as XforwardCommand
@@ -79,6 +80,18 @@ _XFORWARD: Final[Mapping[str, _Value]] = {
 }
 
 
+def _decoded(value: str) -> str:
+    """Read xtext.
+
+    Deviation: what is none is taken as it is written, for proxies that do not know of
+    xtext and have a login with "+" or "=" in it.
+    """
+    try:
+        return decode_xtext(value)
+    except ParseError:
+        return value
+
+
 def _reader(kind: type[A], values: Mapping[str, _Value]) -> Callable[[str], A]:
     def read(arguments: str) -> A:
         given: dict[str, Any] = {}
@@ -87,8 +100,7 @@ def _reader(kind: type[A], values: Mapping[str, _Value]) -> Callable[[str], A]:
             field = upper(name).lower()
             if upper(name) not in values or field in given or not value:
                 raise ValueError(f"not an attribute, or given twice: {word!r}")
-            # Deviation: "=" is let pass, for those who do not know xtext.
-            text = decode_xtext(value.replace("=", "+3D"))
+            text = _decoded(value)
             unavailable = _UNAVAILABLE.get(upper(text))
             read_value, _ = values[upper(name)]
             given[field] = unavailable or read_value(text)
