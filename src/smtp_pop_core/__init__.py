@@ -39,6 +39,7 @@ from ._flow import (
 from ._gate import Gate, Refusal
 from ._limits import Limits, Timeouts
 from ._networks import Networks
+from ._progress import Progress
 from ._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._security import Logins, Security, Tls
 from ._source import Sendable
@@ -61,6 +62,7 @@ __all__ = [
     "Refusal",
     "Flow",
     "Request",
+    "Progress",
     "Read",
     "Write",
     "Handshake",

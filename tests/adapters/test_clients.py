@@ -2,17 +2,16 @@
 
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from email.message import EmailMessage
+from typing import Any, Final
 
 import pytest
 
 from loopback import scripted
 from maildrops import ALICE, OPEN_LOGINS, Store
 from smtp_pop_adapters._cli._adapters import ADAPTERS, Adapter, adapter_of, settled
-from smtp_pop_core import ConnectionLost, smtp
-
-T = TypeVar("T")
+from smtp_pop_core import ConnectionLost, pop3, smtp
 
 HOST: Final = "127.0.0.1"
 SOON: Final = 0.05  # seconds, where time itself is tested
@@ -172,5 +171,199 @@ def test_a_pop3_client_has_so_many_seconds_too(adapter: Adapter) -> None:
             with client.within(0), pytest.raises(TimeoutError):
                 await settled(client.fetch(1))
             assert client.closed
+
+    adapter.run(go)
+
+
+# How far it is
+
+
+LONG: Final = b"a line of content\r\n" * 20_000  # several blocks
+
+
+def telling(told: list[tuple[int, int | None]], *, asynchronous: bool) -> Any:
+    """Give a function, plain or async, that keeps what it is told."""
+
+    def plain(octets: int, total: int | None) -> None:
+        told.append((octets, total))
+
+    async def other(octets: int, total: int | None) -> None:
+        told.append((octets, total))
+
+    return other if asynchronous else plain
+
+
+TELLING: Final = [
+    ("blocking", False),
+    ("asyncio", False),
+    ("asyncio", True),
+    ("trio", False),
+    ("trio", True),
+]
+
+
+@pytest.mark.parametrize(("name", "asynchronous"), TELLING)
+def test_it_is_told_how_far_a_message_is(name: str, asynchronous: bool) -> None:
+    adapter, catcher = adapter_of(name), Catcher()
+    told: list[tuple[int, int | None]] = []
+    progress = telling(told, asynchronous=asynchronous)
+
+    async def go() -> None:
+        async with sending(adapter, catcher) as client:
+            flow = client.send_mail("a@b", "c@d", LONG, progress=progress)
+            (await settled(flow)).check()
+            message = EmailMessage()
+            message["From"], message["To"] = "a@b", "c@d"
+            sent = await settled(client.send_message(message, progress=progress))
+            sent.check()
+
+    adapter.run(go)
+    size = len(catcher.contents[1])
+    assert told[-2:] == [(len(LONG), len(LONG)), (size, size)]
+    assert len(told) > 3
+
+
+@pytest.mark.parametrize(("name", "asynchronous"), TELLING)
+def test_it_is_told_how_much_has_come(name: str, asynchronous: bool) -> None:
+    adapter = adapter_of(name)
+    told: list[tuple[int, int | None]] = []
+    progress = telling(told, asynchronous=asynchronous)
+    got: list[bytes] = []
+    whole = (len(LONG), len(LONG))
+
+    async def go() -> None:
+        async with fetching(adapter, LONG) as client:
+            [message] = await settled(client.messages())
+            assert await settled(client.fetch(message, progress=progress)) == LONG
+            assert told[-1] == whole
+            told.clear()
+            async for _, content in each_of(client, progress=progress):
+                assert content == LONG
+            assert told[-1] == whole
+            told.clear()
+            store = adapter.storing(got)
+            await settled(client.collect(store, progress=progress))
+            assert told[-1] == whole
+
+    adapter.run(go)
+    assert got == [LONG]
+
+
+def test_a_message_is_not_ended_where_telling_raises(adapter: Adapter) -> None:
+    catcher = Catcher()
+
+    def progress(octets: int, total: int | None) -> None:
+        if octets == total:
+            raise ZeroDivisionError
+
+    async def go() -> None:
+        async with sending(adapter, catcher) as client:
+            with pytest.raises(ZeroDivisionError):
+                await settled(client.send_mail("a@b", "c@d", LONG, progress=progress))
+            assert client.closed
+
+    adapter.run(go)
+    assert catcher.contents == []
+
+
+# Messages one after the other
+
+
+async def each_of(
+    client: Any, *arguments: Any, read: bool = True, **options: Any
+) -> AsyncGenerator[tuple[pop3.Listed, bytes], None]:
+    """Give the messages that a client gives, each read to its end, or not at all."""
+    loop = client.retrieve_each(*arguments, **options)
+    if isinstance(loop, AsyncIterator):
+        async for message, blocks in loop:
+            yield message, (await blocks.read() if read else b"")
+    else:
+        for message, blocks in loop:
+            yield message, (blocks.read() if read else b"")
+
+
+THREE: Final = (b"one\r\n", LONG, b"three\r\n")
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [(None, [1, 2, 3]), (slice(2), [1, 2]), (slice(0), []), (slice(2, 0, -1), [3, 2])],
+)
+def test_messages_are_given_one_after_the_other(
+    adapter: Adapter, wanted: slice | None, numbers: list[int], read: bool
+) -> None:
+    async def go() -> None:
+        async with fetching(adapter, *THREE) as client:
+            listed = await settled(client.messages())
+            chosen = None if wanted is None else listed[wanted]
+            got = [each async for each in each_of(client, chosen, read=read)]
+            expected = [
+                (listed[number - 1], THREE[number - 1] if read else b"")
+                for number in numbers
+            ]
+            assert got == expected
+            assert (await settled(client.status())).messages == 3
+        assert client.closed
+
+    adapter.run(go)
+
+
+def test_the_loop_can_be_left_at_any_time(adapter: Adapter) -> None:
+    """The rest of a message is dropped before anything else is asked for."""
+
+    async def go() -> None:
+        async with fetching(adapter, LONG, b"two\r\n") as client:
+            for _ in range(2):
+                async with contextlib.aclosing(each_of(client, read=False)) as loop:
+                    message, _ = await anext(loop)
+                assert message.number == 1
+            assert await settled(client.fetch(2)) == b"two\r\n"
+            async with contextlib.aclosing(each_of(client, read=False)) as loop:
+                await anext(loop)
+            # and so it is before QUIT
+
+    adapter.run(go)
+
+
+def test_messages_can_be_deleted_in_the_loop(adapter: Adapter) -> None:
+    store = Store(*THREE)
+
+    async def go() -> None:
+        async with (
+            adapter.serve("pop3", store, HOST, logins=OPEN_LOGINS) as server,
+            adapter.connect(
+                "pop3", *server.addresses[0], auth=ALICE, tls="none"
+            ) as client,
+        ):
+            async for message, _ in each_of(client, read=False):
+                await settled(client.delete(message))
+
+    adapter.run(go)
+    assert store.removed == [{1, 2, 3}]
+
+
+def test_a_message_that_is_refused_ends_the_loop(adapter: Adapter) -> None:
+    async def go() -> None:
+        async with fetching(adapter, *THREE) as client:
+            listed = first, second, _ = await settled(client.messages())
+            await settled(client.delete(second))
+            loop = each_of(client, listed)
+            assert await anext(loop) == (first, THREE[0])
+            with pytest.raises(pop3.Rejected):
+                await anext(loop)
+            await settled(client.reset())
+
+    adapter.run(go)
+
+
+def test_after_a_timeout_there_is_nothing_to_be_dropped(adapter: Adapter) -> None:
+    async def go() -> None:
+        with scripted(*LOGGED_IN, b"+OK\r\nhalf of a ") as (address, _):
+            async with adapter.connect("pop3", *address, **INSECURE) as client:
+                listed = [pop3.Listed(1, 100)]
+                with client.within(SOON), pytest.raises(TimeoutError):
+                    await anext(each_of(client, listed))
+                assert client.closed
 
     adapter.run(go)

@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from smtp_pop_core import AsyncBlocks, Content, Flow, Sendable, pop3, smtp
+from smtp_pop_core import AsyncBlocks, Content, Flow, Progress, Sendable, pop3, smtp
 
 from ._async_driver import Driver
 from ._async_stream import Stream
@@ -133,6 +133,7 @@ class SmtpClient(_Client):
         content: Sendable,
         *,
         chunking: bool = False,
+        progress: Progress | None = None,
     ) -> smtp.MailResult:
         """Send one message: see `smtp.send_mail`.
 
@@ -143,7 +144,14 @@ class SmtpClient(_Client):
             if isinstance(content, AsyncGenerator):
                 await stack.enter_async_context(contextlib.aclosing(content))
             return await self.run(
-                smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
+                smtp.send_mail(
+                    conn,
+                    sender,
+                    recipients,
+                    content,
+                    chunking=chunking,
+                    progress=progress,
+                )
             )
 
     async def send_message(
@@ -153,11 +161,14 @@ class SmtpClient(_Client):
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
         *,
         chunking: bool = False,
+        progress: Progress | None = None,
     ) -> smtp.MailResult:
         """Send an EmailMessage: see `smtp.send_message`."""
         conn = self.connection
         return await self.run(
-            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
+            smtp.send_message(
+                conn, message, sender, recipients, chunking=chunking, progress=progress
+            )
         )
 
     async def etrn(self, node: str) -> smtp.Reply:
@@ -216,6 +227,17 @@ class Pop3Client(_Client):
     ) -> None:
         super().__init__(stream, driver)
         self.connection = connection
+        self._unread: Content | None = None  # of `retrieve_each`
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow on this connection, one of your own for example.
+
+        What `retrieve_each` has left unread is read and dropped before.
+        """
+        unread, self._unread = self._unread, None
+        if unread is not None and not self.connection.closed:
+            await self._driver.run(pop3.drop(unread))
+        return await super().run(flow)
 
     @property
     def capabilities(self) -> pop3.Capabilities:
@@ -230,17 +252,23 @@ class Pop3Client(_Client):
         """Ask for sizes and unique ids of all messages: see `pop3.messages`."""
         return await self.run(pop3.messages(self.connection))
 
-    async def fetch(self, message: int | pop3.Listed) -> bytes:
+    async def fetch(
+        self, message: int | pop3.Listed, *, progress: Progress | None = None
+    ) -> bytes:
         """Return the octets of a message: see `pop3.fetch`."""
-        return await self.run(pop3.fetch(self.connection, message))
+        return await self.run(pop3.fetch(self.connection, message, progress=progress))
 
     @contextlib.asynccontextmanager
-    async def retrieve(self, message: int | pop3.Listed) -> AsyncIterator[AsyncBlocks]:
+    async def retrieve(
+        self, message: int | pop3.Listed, *, progress: Progress | None = None
+    ) -> AsyncIterator[AsyncBlocks]:
         """Give the content of a message, block by block: see `pop3.retrieve`.
 
         What is left of it at the end of the context is read and dropped.
         """
-        content = await self.run(pop3.retrieve(self.connection, message))
+        content = await self.run(
+            pop3.retrieve(self.connection, message, progress=progress)
+        )
         async with self._reading(content) as blocks:
             yield blocks
 
@@ -256,7 +284,7 @@ class Pop3Client(_Client):
     @contextlib.asynccontextmanager
     async def _reading(self, content: Content) -> AsyncIterator[AsyncBlocks]:
         try:
-            yield AsyncBlocks(self.run, content)
+            yield AsyncBlocks(self._driver.run, content)
         except Exception:
             await self._drop(content)
             raise
@@ -268,6 +296,32 @@ class Pop3Client(_Client):
     async def _drop(self, content: Content) -> None:
         if not self.connection.closed:
             await self.run(pop3.drop(content))
+
+    def retrieve_each(
+        self,
+        messages: Iterable[pop3.Listed] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> AsyncIterator[tuple[pop3.Listed, AsyncBlocks]]:
+        """Give messages, each with its content, one after the other, for `async for`.
+
+        What was not read of one is read and dropped when the next one, or anything
+        else, is asked for; so the loop can be left at any time.
+
+        Args:
+            messages: Which ones; None: all.
+            progress: Called for each block, as for `pop3.retrieve`.
+
+        Raises:
+            Rejected: The server does not give one of them; no more can follow.
+        """
+
+        async def given(message: pop3.Listed) -> AsyncBlocks:
+            flow = pop3.retrieve(self.connection, message, progress=progress)
+            self._unread = content = await self.run(flow)
+            return AsyncBlocks(self._driver.run, content)
+
+        return _Each(given, self.messages, messages)
 
     async def retrieve_many(
         self,
@@ -287,6 +341,7 @@ class Pop3Client(_Client):
         seen: pop3.Seen | None = None,
         note: Callable[[str], object] | None = None,
         delete_stored: bool = False,
+        progress: Progress | None = None,
     ) -> pop3.Collected:
         """Fetch and store what is new, delete if wanted, QUIT: see `pop3.collect`.
 
@@ -294,7 +349,12 @@ class Pop3Client(_Client):
         """
         conn = self.connection
         flow = pop3.collect(
-            conn, store, seen=seen, note=note, delete_stored=delete_stored
+            conn,
+            store,
+            seen=seen,
+            note=note,
+            delete_stored=delete_stored,
+            progress=progress,
         )
         return await self.run(flow)
 
@@ -324,3 +384,30 @@ class Pop3Client(_Client):
             return await self.run(pop3.quit(self.connection))
         finally:
             self.close()
+
+
+class _Each(AsyncIterator[tuple[pop3.Listed, AsyncBlocks]]):
+    """Messages one after the other.  No async generator, which would have to be closed.
+
+    Args:
+        given: Asks for the content of a message.
+        all_of_them: Asks which messages there are.
+        messages: Those that are wanted, or None: all.
+    """
+
+    def __init__(
+        self,
+        given: Callable[[pop3.Listed], Awaitable[AsyncBlocks]],
+        all_of_them: Callable[[], Awaitable[tuple[pop3.Listed, ...]]],
+        messages: Iterable[pop3.Listed] | None,
+    ) -> None:
+        self._given = given
+        self._all_of_them = all_of_them
+        self._messages = None if messages is None else iter(messages)
+
+    async def __anext__(self) -> tuple[pop3.Listed, AsyncBlocks]:
+        if self._messages is None:
+            self._messages = iter(await self._all_of_them())
+        for message in self._messages:
+            return message, await self._given(message)
+        raise StopAsyncIteration

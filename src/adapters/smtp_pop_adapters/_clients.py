@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Self, TypeVar
 
-from smtp_pop_core import Blocks, Content, Flow, Sendable, pop3, smtp
+from smtp_pop_core import Blocks, Content, Flow, Progress, Sendable, pop3, smtp
 
 from ._driver import Driver
 from ._sockets import Stream
@@ -97,11 +97,14 @@ class SmtpClient(_Client):
         content: Sendable,
         *,
         chunking: bool = False,
+        progress: Progress | None = None,
     ) -> smtp.MailResult:
         """Send one message: see `smtp.send_mail`."""
         conn = self.connection
         return self.run(
-            smtp.send_mail(conn, sender, recipients, content, chunking=chunking)
+            smtp.send_mail(
+                conn, sender, recipients, content, chunking=chunking, progress=progress
+            )
         )
 
     def send_message(
@@ -111,11 +114,14 @@ class SmtpClient(_Client):
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
         *,
         chunking: bool = False,
+        progress: Progress | None = None,
     ) -> smtp.MailResult:
         """Send an EmailMessage: see `smtp.send_message`."""
         conn = self.connection
         return self.run(
-            smtp.send_message(conn, message, sender, recipients, chunking=chunking)
+            smtp.send_message(
+                conn, message, sender, recipients, chunking=chunking, progress=progress
+            )
         )
 
     def etrn(self, node: str) -> smtp.Reply:
@@ -177,6 +183,17 @@ class Pop3Client(_Client):
     ) -> None:
         super().__init__(stream, tls)
         self.connection = connection
+        self._unread: Content | None = None  # of `retrieve_each`
+
+    def run(self, flow: Flow[T]) -> T:
+        """Run a flow on this connection, one of your own for example.
+
+        What `retrieve_each` has left unread is read and dropped before.
+        """
+        unread, self._unread = self._unread, None
+        if unread is not None and not self.connection.closed:
+            self._driver.run(pop3.drop(unread))
+        return super().run(flow)
 
     @property
     def capabilities(self) -> pop3.Capabilities:
@@ -191,17 +208,21 @@ class Pop3Client(_Client):
         """Ask for sizes and unique ids of all messages: see `pop3.messages`."""
         return self.run(pop3.messages(self.connection))
 
-    def fetch(self, message: int | pop3.Listed) -> bytes:
+    def fetch(
+        self, message: int | pop3.Listed, *, progress: Progress | None = None
+    ) -> bytes:
         """Return the octets of a message: see `pop3.fetch`."""
-        return self.run(pop3.fetch(self.connection, message))
+        return self.run(pop3.fetch(self.connection, message, progress=progress))
 
     @contextmanager
-    def retrieve(self, message: int | pop3.Listed) -> Iterator[Blocks]:
+    def retrieve(
+        self, message: int | pop3.Listed, *, progress: Progress | None = None
+    ) -> Iterator[Blocks]:
         """Give the content of a message, block by block: see `pop3.retrieve`.
 
         What is left of it at the end of the context is read and dropped.
         """
-        content = self.run(pop3.retrieve(self.connection, message))
+        content = self.run(pop3.retrieve(self.connection, message, progress=progress))
         with self._reading(content) as blocks:
             yield blocks
 
@@ -215,10 +236,33 @@ class Pop3Client(_Client):
     @contextmanager
     def _reading(self, content: Content) -> Iterator[Blocks]:
         try:
-            yield Blocks(self.run, content)
+            yield Blocks(self._driver.run, content)
         finally:
             if not self.connection.closed:
                 self.run(pop3.drop(content))
+
+    def retrieve_each(
+        self,
+        messages: Iterable[pop3.Listed] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[pop3.Listed, Blocks]]:
+        """Give messages, each with its content, one after the other, for `for`.
+
+        What was not read of one is read and dropped when the next one, or anything
+        else, is asked for; so the loop can be left at any time.
+
+        Args:
+            messages: Which ones; None: all.
+            progress: Called for each block, as for `pop3.retrieve`.
+
+        Raises:
+            Rejected: The server does not give one of them; no more can follow.
+        """
+        for message in self.messages() if messages is None else messages:
+            flow = pop3.retrieve(self.connection, message, progress=progress)
+            self._unread = content = self.run(flow)
+            yield message, Blocks(self._driver.run, content)
 
     def retrieve_many(
         self,
@@ -235,11 +279,17 @@ class Pop3Client(_Client):
         seen: pop3.Seen | None = None,
         note: Callable[[str], object] | None = None,
         delete_stored: bool = False,
+        progress: Progress | None = None,
     ) -> pop3.Collected:
         """Fetch and store what is new, delete if wanted, QUIT: see `pop3.collect`."""
         conn = self.connection
         flow = pop3.collect(
-            conn, store, seen=seen, note=note, delete_stored=delete_stored
+            conn,
+            store,
+            seen=seen,
+            note=note,
+            delete_stored=delete_stored,
+            progress=progress,
         )
         return self.run(flow)
 

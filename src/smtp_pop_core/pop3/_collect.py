@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from .._errors import PolicyError
 from .._flow import Ask, AsyncBlocks, Blocks, Content, Flow
+from .._progress import Progress, Told
 from ._client import messages, quit
 from ._connection import Connection
 from ._plan import Plan, Seen, plan
@@ -20,6 +21,7 @@ def collect(
     seen: Seen | None = None,
     note: Callable[[str], object] | None = None,
     delete_stored: bool = False,
+    progress: Progress | None = None,
 ) -> Flow[Collected]:
     """Fetch and store what is new, note it, delete what is stored if wanted, and QUIT.
 
@@ -36,6 +38,8 @@ def collect(
             returns, the id is on disk.  `Seen.line` is what to append to a file.  If it
             raises, the connection is closed and nothing is deleted.
         delete_stored: Whether messages that are stored are deleted.
+        progress: Called for each block that has come, with the octets of all messages
+            so far, and with what their listed sizes come to.
 
     Raises:
         PolicyError: Ids are to be compared or noted, and the server does not have them.
@@ -74,7 +78,8 @@ def collect(
             seen.add(unique_id)
 
     wanted_numbers = (each.number for each in wanted.fetch)
-    answers = yield from retrieve_each(conn, wanted_numbers, take)
+    told = Told(progress, sum(each.size for each in wanted.fetch))
+    answers = yield from retrieve_each(conn, wanted_numbers, take, told=told)
     marked: tuple[Listed, ...] = ()
     if delete_stored:
         noted = [

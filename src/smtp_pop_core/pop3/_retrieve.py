@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from .._errors import ConnectionLost, MessageAborted, PolicyError
 from .._events import MessageData
 from .._flow import Ask, AsyncBlocks, Blocks, Content, Deadline, Flow
+from .._progress import Progress, Told
 from .._waiting import listen, settle, write
 from ._commands import Dele, Retr, Top
 from ._connection import Connection
@@ -15,16 +16,25 @@ from ._responses import ERR, Command, Response
 from ._results import Listed
 
 
-def retrieve(conn: Connection, message: int | Listed) -> Flow[Content]:
+def retrieve(
+    conn: Connection, message: int | Listed, *, progress: Progress | None = None
+) -> Flow[Content]:
     """Ask for a message, and return its content, which is read piece by piece.
 
     Read it to its end, or call `drop`, before anything else is asked.
+
+    Args:
+        conn: A connection after a login.
+        message: Its number.
+        progress: Called for each block that has come, with the octets so far and with
+            the size that was listed, or None for a number alone.
 
     Raises:
         Rejected: There is no such message, or the server cannot send it.
     """
     yield from insist(conn, Retr(_number_of(message)))
-    return content_of(conn)
+    size = message.size if isinstance(message, Listed) else None
+    return content_of(conn, Told(progress, size))
 
 
 def top(conn: Connection, message: int | Listed, lines: int) -> Flow[Content]:
@@ -37,14 +47,21 @@ def top(conn: Connection, message: int | Listed, lines: int) -> Flow[Content]:
     return content_of(conn)
 
 
-def fetch(conn: Connection, message: int | Listed) -> Flow[bytes]:
+def fetch(
+    conn: Connection, message: int | Listed, *, progress: Progress | None = None
+) -> Flow[bytes]:
     """Return the octets of a message in one piece, with CRLF line ends.
+
+    Args:
+        conn: A connection after a login.
+        message: Its number.
+        progress: As for `retrieve`.
 
     Raises:
         Rejected: There is no such message, or the server cannot send it.
         PolicyError: It is longer than `Limits.content`.  It was read to its end.
     """
-    content = yield from retrieve(conn, message)
+    content = yield from retrieve(conn, message, progress=progress)
     return (yield from content.read())
 
 
@@ -59,8 +76,8 @@ class _Message(Content):
 
     __slots__ = ("_largest",)
 
-    def __init__(self, conn: Connection) -> None:
-        super().__init__(lambda: _piece(conn))
+    def __init__(self, conn: Connection, told: Told) -> None:
+        super().__init__(lambda: _piece(conn, told))
         self._largest = conn.limits.content
 
     def read(self) -> Flow[bytes]:
@@ -83,12 +100,12 @@ class _Message(Content):
         return b"".join(blocks)
 
 
-def content_of(conn: Connection) -> Content:
+def content_of(conn: Connection, told: Told | None = None) -> Content:
     """Return the content that is due, after +OK to RETR or TOP."""
-    return _Message(conn)
+    return _Message(conn, told or Told())
 
 
-def _piece(conn: Connection) -> Flow[bytes]:
+def _piece(conn: Connection, told: Told) -> Flow[bytes]:
     """Return a full block of the content, or what is left of it, b"" at the end.
 
     The deadline is for a full block, so single octets do not push it back.
@@ -109,6 +126,7 @@ def _piece(conn: Connection) -> Flow[bytes]:
                 raise AssertionError(f"content was due, not {event!r}")
             blocks.append(event.data)
             octets += len(event.data)
+        yield from told.further(octets)
     except ConnectionLost as error:
         raise MessageAborted("the connection was lost") from error
     except BaseException:
@@ -150,9 +168,12 @@ def retrieve_each(
     conn: Connection,
     numbers: Iterable[int],
     take: Callable[[int, Content], Flow[None]],
+    *,
+    told: Told | None = None,
 ) -> Flow[dict[int, Response]]:
     """Fetch messages, and run a flow for each that takes all of its content.
 
+    What is told counts the octets of all messages.
     If that flow raises, the connection is closed.
     """
     refused: dict[int, Response] = {}
@@ -164,7 +185,7 @@ def retrieve_each(
             refused[command.number] = response
             return
         try:
-            yield from take(command.number, content_of(conn))
+            yield from take(command.number, content_of(conn, told))
         except BaseException:
             conn.close()
             raise

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from .._dots import LineEnds
+from .._dots import LineEnds, Survey
 from .._errors import (
     ConnectionLost,
     LocalProtocolError,
@@ -14,6 +14,7 @@ from .._errors import (
 )
 from .._events import MessageData
 from .._flow import Flow
+from .._progress import Progress, Told
 from .._source import Sendable, Source
 from .._waiting import settle, write
 from ._commands import (
@@ -50,6 +51,7 @@ def send_mail(
     content: Sendable,
     *,
     chunking: bool = False,
+    progress: Progress | None = None,
 ) -> Flow[MailResult]:
     r"""Send one message.
 
@@ -65,6 +67,8 @@ def send_mail(
         content: What to send.  Lines end with LF or CRLF; CRLF is sent.  With
             `Mail(body=Body.BINARYMIME)` it is sent as it is.
         chunking: Send the content with BDAT if the server offers CHUNKING.
+        progress: Called before each block of the content is sent, with the octets up to
+            its end and with all there are, or None where nobody knows before.
 
     Returns:
         What became of it.  IN_DOUBT: the connection was lost after the last octet and
@@ -108,7 +112,7 @@ def send_mail(
         utf8_header=has_utf8_header(source.head),
         chunking=chunking,
     )
-    return (yield from _Sending(conn, needs, rcpts).run(source))
+    return (yield from _Sending(conn, needs, rcpts, Told(progress, size)).run(source))
 
 
 def send_message(
@@ -118,6 +122,7 @@ def send_message(
     recipients: Iterable[str | Rcpt] | str | Rcpt | None = None,
     *,
     chunking: bool = False,
+    progress: Progress | None = None,
 ) -> Flow[MailResult]:
     """Send an `email.message.EmailMessage`.
 
@@ -132,6 +137,8 @@ def send_message(
         sender: The reverse-path in place of the header's.
         recipients: The forward-paths in place of the header's.
         chunking: Send the content with BDAT if the server offers CHUNKING.
+        progress: Called before each block of the content is sent, with the octets up to
+            its end and with all there are, or None where nobody knows before.
 
     Returns:
         What became of it.
@@ -151,16 +158,23 @@ def send_message(
         eight_bit="8BITMIME" in conn.extensions,
         utf8=needs_utf8(message) and "SMTPUTF8" in conn.extensions,
     )
-    return (yield from send_mail(conn, sender, recipients, content, chunking=chunking))
+    return (
+        yield from send_mail(
+            conn, sender, recipients, content, chunking=chunking, progress=progress
+        )
+    )
 
 
 class _Sending:
     """One message on its way."""
 
-    def __init__(self, conn: Connection, needs: Needs, rcpts: list[Rcpt]) -> None:
+    def __init__(
+        self, conn: Connection, needs: Needs, rcpts: list[Rcpt], told: Told
+    ) -> None:
         self._conn: Final = conn
         self._needs: Final = needs
         self._rcpts: Final = rcpts
+        self._told: Final = told
         self._answers = within_limits(conn, rcpts)  # to RCPT, by its index
         self._refusal: Reply | None = None  # for all recipients
         self._verdicts: list[Reply] = []  # on the content: one, in LMTP one a recipient
@@ -259,12 +273,15 @@ class _Sending:
             self._refusal = yield from receive(conn, conn.limits.timeouts.end)
             return
         data = b""
+        counted = _Counted(self._told)
         while not hopeless and (block := (yield from source.piece())):
             if data and (yield from write(conn, data, heed=True)):
                 self._refusal = yield from receive(conn, conn.limits.timeouts.end)
                 return
             self._check_bits(block)
+            yield from counted.feed(block)
             data = conn.send(MessageData(block, lf_ends_lines=True))
+        yield from counted.finish()
         data += conn.send(EndOfMessage())
         heard = yield from write(conn, data, heed=True)
         yield from self._hear_verdicts(heard=heard)
@@ -284,6 +301,7 @@ class _Sending:
         while following := (yield from octets.following()):
             self._check_bits(chunk)
             yield from self._settle()
+            yield from self._told.further(len(chunk))
             data = conn.send(Bdat(len(chunk))) + conn.send(MessageData(chunk))
             yield from write(conn, data + conn.send(EndOfChunk()))
             yield from self._hear_chunks(fewer_than=window)
@@ -295,6 +313,7 @@ class _Sending:
             return
         self._check_bits(chunk)
         yield from self._settle()
+        yield from self._told.further(len(chunk))
         data = conn.send(BdatLast(len(chunk)))
         if chunk:
             data += conn.send(MessageData(chunk))
@@ -372,6 +391,28 @@ def _summary(
     if len(outcomes) > 1:
         return MailResult(Outcome.PARTLY_ACCEPTED, recipients, reply)
     return MailResult(outcomes.pop(), recipients, reply)
+
+
+class _Counted:
+    """Content before it is sent with DATA, of which is told how much there is."""
+
+    def __init__(self, told: Told) -> None:
+        self._told: Final = told
+        self._survey: Final = Survey()
+
+    def feed(self, block: bytes) -> Flow[None]:
+        """Count a block, as a receiver counts it."""
+        if self._told.heard:
+            before = self._survey.size
+            self._survey.feed(block)
+            yield from self._told.further(self._survey.size - before)
+
+    def finish(self) -> Flow[None]:
+        """Count what only the end decides."""
+        if self._told.heard:
+            before = self._survey.size
+            self._survey.finish()
+            yield from self._told.further(self._survey.size - before)
 
 
 class _Octets:
