@@ -252,7 +252,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield from self.sleep(delay)
         if conn.tls or not (yield Write(b"", heed=True)):
             return
-        yield Deadline(conn.limits.timeouts.command)
+        yield Deadline(conn.limits.timeouts.command, idle=True)
         yield from self.receive()
         if conn.trailing_data:  # else it has closed
             self._peer.early = True
