@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from driving import Driver, Expect, Peer, Say, Step
-from smtp_pop_core import SERVER, Blocks, Limits, Logins, Networks, smtp
+from smtp_pop_core import SERVER, Blocks, Gate, Limits, Logins, Networks, smtp
 from smtp_pop_core.smtp import Ending, Reply
 
 told: Final[list[object]] = []
@@ -104,6 +104,7 @@ class Served:
         tls: bool = False,
         session: str = "",
         trusted: str = "",
+        gate: Gate | None = None,
         **options: Any,
     ) -> None:
         told.clear()
@@ -125,6 +126,7 @@ class Served:
                 2525,
                 logins=logins,
                 session=session,
+                gate=gate,
                 trusted=Networks([trusted] if trusted else []),
             )
         )

@@ -19,8 +19,10 @@ class Gate(Protocol):
     def enter(self, address: str) -> Refusal | None:
         """Count a client whose address is known only now; None: it is let in.
 
+        It takes the place of the proxy in front, or of the client that was here before.
+
         Args:
-            address: Where the client is, as the proxy in front says it.
+            address: Where the client is, as the proxy says it.
         """
         ...
 

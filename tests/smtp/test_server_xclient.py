@@ -4,13 +4,14 @@ Postfix XCLIENT_README and XFORWARD_README.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from driving import Close, Expect, Say, Shake, Step, Stop
 from serving import ENVELOPE, GO, Served
-from smtp_pop_core import Blocks, Negotiated, Note, smtp
+from smtp_logins import logins
+from smtp_pop_core import Blocks, Limits, Negotiated, Note, Refusal, sasl, smtp
 from smtp_pop_core.smtp import Ending, Forwarded, Reply, Source, Xclient
 
 EXTENSIONS: Final = (smtp.extensions.Xclient(), smtp.extensions.Xforward())
@@ -21,6 +22,7 @@ OFFER: Final = (
     b"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 )
 SENDER_OK: Final = b"250 Sender OK\r\n"
+AUTH: Final = b"250 AUTH PLAIN LOGIN\r\n"
 DENIED: Final = b"503 Access denied\r\n"
 NOT_TRUSTED: Final = b"550 Not authorized\r\n"
 OK: Final = b"250 OK\r\n"
@@ -65,6 +67,7 @@ def served(
     application: smtp.ApplicationFactory = Noting,
     trusted: str = PROXY,
     extensions: Iterable[smtp.Extension] = EXTENSIONS,
+    **options: Any,
 ) -> Served:
     seen.clear()
     return Served(
@@ -72,6 +75,7 @@ def served(
         *[Expect(GREETING), *steps],
         extensions=extensions,
         trusted=trusted,
+        **options,
     )
 
 
@@ -272,6 +276,54 @@ def test_a_server_that_stops_says_so_after_a_new_client_as_well() -> None:
     stopping = [Stop(), Expect(b"421 Shutting down\r\n")]
     got = served(*ask(b"XCLIENT NAME=a\r\n", GREETING), *stopping)
     assert got.ending is Ending.STOPPING
+
+
+class Door:
+    """A gate that lets nobody in from a certain address, and notes who comes."""
+
+    def __init__(self) -> None:
+        self.entered: list[str] = []
+        self.failed: list[str] = []
+
+    def enter(self, address: str) -> Refusal | None:
+        self.entered.append(address)
+        return Refusal.ADDRESS if address == "198.51.100.7" else None
+
+    def login_failed(self, address: str) -> None:
+        self.failed.append(address)
+
+
+def test_the_server_is_asked_whether_it_serves_the_new_client() -> None:
+    door = Door()
+    got = served(
+        *ask(b"XCLIENT NAME=a\r\n", GREETING),
+        *ask(b"XCLIENT ADDR=203.0.113.1\r\n", GREETING),
+        *ask(b"XCLIENT ADDR=203.0.113.1 PORT=1\r\n", GREETING),
+        *ask(
+            b"XCLIENT ADDR=198.51.100.7\r\n",
+            b"421 Too many connections from your address\r\n",
+        ),
+        gate=door,
+        trusted="0.0.0.0/0",
+    )
+    assert got.ending is Ending.REFUSED
+    assert door.entered == ["203.0.113.1", "198.51.100.7"]
+    assert seen[-2:] == [Ending.RESTARTED, Ending.REFUSED]
+
+
+def test_a_client_is_not_to_blame_for_the_logins_of_another() -> None:
+    door = Door()
+    wrong = ask(b"AUTH PLAIN AGEAYg==\r\n", b"535 Authentication failed\r\n")
+    offer = OFFER.replace(b"250 XF", b"250-XF") + AUTH
+    served(
+        *[*ask(b"EHLO me.example\r\n", b"250-mx.example\r\n", offer), *wrong],
+        *ask(b"XCLIENT ADDR=203.0.113.1\r\n", GREETING),
+        *[*ask(b"EHLO me.example\r\n", b"250-mx.example\r\n", AUTH), *wrong, *BYE],
+        gate=door,
+        logins=logins(stored={sasl.Stored.PASSWORD}, allow_insecure=True),
+        limits=Limits(failed_logins=2),
+    )
+    assert door.failed == ["192.0.2.1", "203.0.113.1"]
 
 
 # Who is trusted.

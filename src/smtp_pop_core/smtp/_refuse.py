@@ -7,7 +7,7 @@ from .._gate import Refusal
 from ._connection import Connection
 from ._replies import EnhancedCode, Reply
 
-_REPLIES: Final[Mapping[Refusal, Reply]] = {
+REFUSALS: Final[Mapping[Refusal, Reply]] = {
     Refusal.BUSY: Reply(
         421, ("Too many sessions, try again later",), EnhancedCode(4, 3, 2)
     ),
@@ -19,6 +19,7 @@ _REPLIES: Final[Mapping[Refusal, Reply]] = {
     ),
     Refusal.STOPPING: Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2)),
 }
+"""What a client is told."""
 
 
 def refuse(conn: Connection, refusal: Refusal) -> bytes:
@@ -34,4 +35,4 @@ def refuse(conn: Connection, refusal: Refusal) -> bytes:
     if conn.tls:
         conn.close()
         return b""
-    return conn.send(_REPLIES[refusal])
+    return conn.send(REFUSALS[refusal])

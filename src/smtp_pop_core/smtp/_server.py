@@ -17,7 +17,7 @@ from .._errors import (
 )
 from .._events import ConnectionClosed, MessageData
 from .._flow import Ask, Content, Deadline, Flow, Note, Report, Write
-from .._gate import Gate
+from .._gate import Gate, Refusal
 from .._networks import Networks
 from .._proxied import enter, take_header
 from .._security import Logins
@@ -67,7 +67,7 @@ from ._connection import Connection
 from ._defaults import EARLY, FOREIGN
 from ._events import Event
 from ._forwarding import Attributes, Xclient, Xforward
-from ._refuse import refuse
+from ._refuse import REFUSALS, refuse
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
 
@@ -145,8 +145,8 @@ def serve(
         logins: What can be checked, for AUTH; None: there is no AUTH.
         proxied: Whether a PROXY header comes first, which says where the client is.  If
             it does not, the session ends without a word, and nobody is asked.
-        gate: What is asked whether a client behind a proxy is served, and told of each
-            login that has failed; None: all are served.
+        gate: What is asked whether a client behind a proxy is served, also after
+            XCLIENT, and told of each login that has failed; None: all are served.
         trusted: Who may use XCLIENT and XFORWARD, if the connection has them.
         session: What names the session in the log, for the Peer.
 
@@ -346,6 +346,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         a proxy has sent ahead must not be taken for its own.
         """
         peer = succeed(self._peer, command)
+        if self._gate is not None and peer.address != self._peer.address:
+            refusal: Refusal | None = yield Ask(self._gate.enter, (peer.address,))
+            if refusal is not None:
+                yield from self._say(REFUSALS[refusal])
+                return
         try:
             application = yield from _application_for(peer, self._factory)
         except Exception as error:
@@ -354,6 +359,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             return
         yield from self.dismiss(Ending.RESTARTED)
         self._application, self._peer, self._visitor = application, peer, peer
+        self._failed_logins = 0
         if command.addr is not None:  # "" could be a Unix socket
             self._conn.trust(peer.address != "" and peer.address in self._trusted)
         yield Note("xclient", _told(command))
