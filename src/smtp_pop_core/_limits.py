@@ -77,6 +77,14 @@ class Limits:
         bad_commands: Commands of a session that are unknown, malformed or too long.
             Over it: 421, or -ERR and the end.  Commands out of order do not count: a
             client that pipelines sends them after a refusal.
+        idle_commands: Commands of a session, since the content of its last message,
+            that serve no message: NOOP, RSET, VRFY, EHLO and all others but MAIL, RCPT,
+            DATA, BDAT, AUTH and QUIT.  Over it: 421.  In POP3 it is -ERR and the end,
+            for all but QUIT, PASS, APOP, AUTH, and those that name a message; RETR, TOP
+            and DELE begin the count anew.
+        refused_commands: Commands of a session, since the content of its last message,
+            that had a no, also those out of order.  Over it: 421, or -ERR and the end.
+            A client that pipelines meets as many at once as it names recipients.
         failed_logins: Logins of a session that fail.  With the last of them the server
             ends the session.
         messages: Messages of a session, or None for no bound.  Over it: 421.
@@ -99,6 +107,8 @@ class Limits:
     content: int | None = 50_000_000
     recipients: int = 1_000
     bad_commands: int = 20
+    idle_commands: int = 100
+    refused_commands: int = 10_000
     failed_logins: int = 5
     messages: int | None = None
     block: int = 65_536

@@ -1,9 +1,14 @@
+"""What a server bounds: lines, and commands that bring nothing."""
+
+from typing import Final
+
 import pytest
 
 from cutting import octets
+from pop3_serving import Plain, Talk, connection, logins, told
 from pop3_talk import classes, drain, said_by_server, server_in
 from smtp_pop_core import ConnectionClosed, Limits, LocalProtocolError, pop3
-from smtp_pop_core.pop3 import ERR, OK, Response, State
+from smtp_pop_core.pop3 import ERR, OK, Ending, Response, State
 
 
 @pytest.mark.parametrize("length", [256, 257, 10_000])
@@ -83,3 +88,71 @@ def test_bad_lines_of_an_exchange_count_as_well() -> None:
     events, responses = said_by_server(server, [b"*a\r\nFROB\r\n"])
     assert classes(responses) == "ee"
     assert events[-1] == ConnectionClosed()
+
+
+# Commands that bring nothing, or have a no.
+
+IDLE: Final = [
+    b"NOOP",
+    *(b"STAT", b"CAPA", b"RSET", b"LIST", b"UIDL"),
+]
+
+
+@pytest.mark.parametrize("line", IDLE)
+def test_commands_without_a_message_have_a_limit(line: bytes) -> None:
+    """A session of NOOPs does not keep a maildrop locked for ever."""
+    talk = Talk(Plain, conn=connection(limits=Limits(idle_commands=4)))
+    talk.log_in()  # USER is the first
+    for _ in range(3):
+        assert talk.hear(line + b"\r\n").startswith(b"+OK")
+    heard = talk.hear(line + b"\r\n")
+    assert heard == b"-ERR Too many commands without a message\r\n"
+    assert talk.ending is Ending.REFUSED
+    assert told == ["joe", "closed", Ending.REFUSED]  # nothing was removed
+
+
+@pytest.mark.parametrize("line", [b"USER joe", b"CAPA", b"AUTH"])
+def test_they_have_it_before_the_login_too(line: bytes) -> None:
+    limits = Limits(idle_commands=2)
+    talk = Talk(Plain, conn=connection(limits=limits), logins=logins())
+    heard = talk.hear((line + b"\r\n") * 3)
+    assert heard.endswith(b"-ERR Too many commands without a message\r\n")
+    assert talk.ending is Ending.REFUSED
+
+
+def test_commands_that_name_a_message_are_not_counted() -> None:
+    """Some clients ask for the size and the id of each message by itself."""
+    talk = Talk(Plain, conn=connection(limits=Limits(idle_commands=2)))
+    talk.log_in()
+    heard = talk.hear(b"LIST 1\r\nUIDL 1\r\nLIST 2\r\nUIDL 2\r\n" * 5)
+    assert heard.count(b"+OK") == 20
+
+
+@pytest.mark.parametrize("line", [b"RETR 1", b"TOP 1 0", b"DELE 1"])
+def test_a_message_begins_the_count_anew(line: bytes) -> None:
+    talk = Talk(Plain, conn=connection(limits=Limits(idle_commands=3)))
+    talk.log_in()
+    talk.hear(b"NOOP\r\nNOOP\r\n")
+    talk.hear(line + b"\r\n")
+    assert talk.hear(b"NOOP\r\n" * 3) == b"+OK\r\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("line", "nos"),
+    [(b"RETR 9", 5), (b"TOP 9 0", 5), (b"DELE 9", 5), (b"LIST 9", 5), (b"PASS x", 4)],
+)
+def test_commands_that_have_a_no_have_a_limit(line: bytes, nos: int) -> None:
+    limits = Limits(refused_commands=3)
+    talk = Talk(Plain, conn=connection(limits=limits))
+    talk.log_in()
+    heard = talk.hear((line + b"\r\n") * 5)
+    assert heard.count(b"-ERR") == nos  # what is out of order is seen at once
+    assert heard.endswith(b"-ERR Too many refused commands\r\n")
+    assert talk.ending is Ending.REFUSED
+
+
+def test_one_that_succeeds_begins_that_count_anew() -> None:
+    talk = Talk(Plain, conn=connection(limits=Limits(refused_commands=3)))
+    talk.log_in()
+    heard = talk.hear(b"RETR 9\r\nRETR 9\r\nRETR 9\r\nRETR 1\r\n" * 5)
+    assert b"Too many" not in heard

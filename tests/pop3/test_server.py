@@ -218,7 +218,8 @@ def test_the_answers_to_a_group_are_one_write_in_order(
 
 
 def test_the_answers_that_are_gathered_are_bounded() -> None:
-    talk = Talk(Plain, conn=connection(limits=Limits(block=200)))
+    limits = Limits(block=200, idle_commands=1_000)
+    talk = Talk(Plain, conn=connection(limits=limits))
     talk.log_in()
     assert talk.hear(b"NOOP\r\n" * 500) == b"+OK\r\n" * 500
     assert talk.hear(b"RETR 1\r\n" * 100).count(ON_THE_WIRE[0]) == 100

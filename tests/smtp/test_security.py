@@ -324,7 +324,7 @@ def test_errors_without_end_end_the_session() -> None:
 
 def test_a_flood_of_commands_waits_for_its_replies() -> None:
     """SEC-DOS-CMD-b."""
-    server = server_in(State.READY)
+    server = server_in(State.READY, limits=Limits(idle_commands=10_000))
     [read] = reads_of("SEC-DOS-CMD-b")
     server.receive_data(read * 2_000)
     for left in range(1_999, -1, -1):

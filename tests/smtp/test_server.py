@@ -340,7 +340,7 @@ def test_the_replies_that_are_gathered_are_bounded() -> None:
         Say(b"RSET\r\n" * 100),
         Expect(b"250 2.0.0 OK\r\n" * 100),
         *QUIT,
-        limits=Limits(block=200),
+        limits=Limits(block=200, idle_commands=1_000),
     )
     assert max(map(len, served.peer.writes)) < 220
 

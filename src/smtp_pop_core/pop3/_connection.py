@@ -34,10 +34,14 @@ from ._commands import (
     BadCommand,
     Capa,
     Connect,
+    Dele,
     Lang,
+    List,
     Pass,
+    Quit,
     Retr,
     Top,
+    Uidl,
     Utf8,
 )
 from ._defaults import (
@@ -47,17 +51,20 @@ from ._defaults import (
     OUT_OF_ORDER,
     TOO_LONG,
     TOO_MANY_ERRORS,
+    TOO_MANY_IDLE,
+    TOO_MANY_REFUSED,
     default_response,
 )
 from ._events import EndOfMessage, Event
 from ._grammar import find_timestamp, is_timestamp
 from ._response_codec import ResponseReader, write_response
-from ._responses import OK, CapabilityLines, Command, Mechanisms, Response
+from ._responses import ERR, OK, CapabilityLines, Command, Mechanisms, Response
 from ._state import NotOffered, Session, State
 from ._tolerances import Tolerances
 from ._trace import Trace
 
 _LIMITS: Final = Limits()
+_OF_MESSAGES: Final = (Retr, Top, Dele, Pass, Apop, Auth, AuthResponse, Quit)
 _TOLERANCES: Final = Tolerances()
 _UNSAID: Final = frozenset({"TOP", "UIDL", "USER"})
 """What a client may ask for though CAPA does not say it: RFC 1939 has it."""
@@ -138,6 +145,8 @@ class Connection(Endpoint[Event]):
         self._stuffer = Stuffer()
         self._connect_told = False
         self._bad_commands = 0
+        self._idle_commands = 0
+        self._refused_commands = 0
         self._trace = Trace(trace, content=trace_content) if trace else None
         self._offer()
 
@@ -404,15 +413,19 @@ class Connection(Endpoint[Event]):
                 command = self._codec.read_command(line, session.check)
         except NotOffered as error:
             later = not self.tls and error.tag in self._known  # as USER that needs TLS
-            return self._take(
-                BadCommand(line, NEEDS_TLS if later else NOT_OFFERED), line
-            )
+            return self._take_bad(line, NEEDS_TLS if later else NOT_OFFERED)
         except OutOfOrder:
-            return self._take(BadCommand(line, OUT_OF_ORDER), line)
+            return self._take_bad(line, OUT_OF_ORDER)
         except BadLine as error:
             if not in_auth and foreign_protocol(line):
                 return self._take_foreign(line)
             return self._bad(line, error.response)
+        if _is_idle(command):
+            self._idle_commands += 1
+            if self._idle_commands > self.limits.idle_commands:
+                return self._take(BadCommand(line, TOO_MANY_IDLE, last=True), line)
+        if self._refused_commands > self.limits.refused_commands:
+            return self._take_bad(line, TOO_MANY_REFUSED)
         return self._take(command, line)
 
     def _take_foreign(self, line: bytes) -> Command:
@@ -424,7 +437,12 @@ class Connection(Endpoint[Event]):
         self._bad_commands += 1
         if self._bad_commands > self.limits.bad_commands:
             return self._take(BadCommand(line, TOO_MANY_ERRORS, last=True), line)
-        return self._take(BadCommand(line, response), line)
+        return self._take_bad(line, response)
+
+    def _take_bad(self, line: bytes, response: Response) -> Command:
+        full = self._refused_commands >= self.limits.refused_commands
+        response = TOO_MANY_REFUSED if full else response
+        return self._take(BadCommand(line, response, last=full), line)
 
     def _take(self, command: Command, line: bytes) -> Command:
         self._session.take(command)
@@ -467,6 +485,10 @@ class Connection(Endpoint[Event]):
         self._answered(asked, response)
         if isinstance(asked, BadCommand) and asked.last:
             self.close()
+        if response.cls is ERR:
+            self._refused_commands += 1
+        elif isinstance(asked, (Retr, Top, Dele)):
+            self._idle_commands = self._refused_commands = 0
         return data
 
     def _send_content(self, content: MessageData | EndOfMessage) -> bytes:
@@ -501,3 +523,10 @@ class Connection(Endpoint[Event]):
             data = self._codec.write_command(command)
         self._take(command, data)
         return data
+
+
+def _is_idle(command: Command) -> bool:
+    """Whether a command serves neither a message nor a login, nor the end."""
+    if isinstance(command, (List, Uidl)):
+        return command.number is None
+    return not isinstance(command, _OF_MESSAGES)

@@ -32,6 +32,8 @@ NEEDS_TLS: Final = Response(ERR, "TLS has to begin first")
 NOT_OFFERED: Final = Response(ERR, "Command not implemented")
 TOO_MANY_ERRORS: Final = Response(ERR, "Too many bad commands")
 FOREIGN: Final = Response(ERR, "Another protocol is spoken here")
+TOO_MANY_IDLE: Final = Response(ERR, "Too many commands without a message")
+TOO_MANY_REFUSED: Final = Response(ERR, "Too many refused commands")
 NO_SUCH_MESSAGE: Final = Response(ERR, "No such message")
 DENIED: Final = Response(ERR, "Login failed", ResponseCode.AUTH)
 

@@ -38,6 +38,7 @@ from ._commands import (
     Helo,
     Lhlo,
     Mail,
+    Quit,
     Rcpt,
     Vrfy,
 )
@@ -50,8 +51,10 @@ from ._defaults import (
     TOO_LARGE,
     TOO_LONG,
     TOO_MANY_ERRORS,
+    TOO_MANY_IDLE,
     TOO_MANY_MESSAGES,
     TOO_MANY_RECIPIENTS,
+    TOO_MANY_REFUSED,
     default_reply,
 )
 from ._events import Event
@@ -71,6 +74,10 @@ from ._tolerances import Tolerances
 from ._trace import Trace
 
 _LIMITS: Final = Limits()
+_OF_MESSAGES: Final = frozenset(
+    {Mail, Rcpt, Data, Bdat, BdatLast, Auth, AuthResponse, Quit}
+)
+"""What serves a message or its sender, or the end; all else is idle."""
 _TOLERANCES: Final = Tolerances()
 
 
@@ -157,6 +164,8 @@ class Connection(Endpoint[Event]):
         self._dropping: BadCommand | None = None  # once its octets are gone
         self._to_drop = 0
         self._bad_commands = 0
+        self._idle_commands = 0
+        self._refused_commands = 0
         self._rcpt_domains: set[str] = set()
         self._trace = Trace(trace, content=trace_content) if trace else None
 
@@ -454,6 +463,8 @@ class Connection(Endpoint[Event]):
         return self._take_bad(line, reply)
 
     def _take_bad(self, line: bytes, reply: Reply) -> BadCommand:
+        if self._refused_commands >= self.limits.refused_commands:
+            reply = TOO_MANY_REFUSED
         command = BadCommand(line, reply)
         self._session.take(command)
         if self._trace:
@@ -463,6 +474,12 @@ class Connection(Endpoint[Event]):
     def _forbidden(self, command: Command) -> Reply | None:
         """The reply to a command that is well-formed and in order, and yet a no."""
         session = self._session
+        if type(command) not in _OF_MESSAGES:
+            self._idle_commands += 1
+            if self._idle_commands > self.limits.idle_commands:
+                return TOO_MANY_IDLE
+        if self._refused_commands > self.limits.refused_commands:
+            return TOO_MANY_REFUSED
         if self._profile is not RELAY and (
             refusal := self._profile.refusal(
                 command, tls=session.tls, authenticated=session.authenticated
@@ -555,6 +572,10 @@ class Connection(Endpoint[Event]):
         if self._trace:
             self._trace.reply(data)
         self._answered(asked, reply)
+        if type(asked) is EndOfMessage:
+            self._idle_commands = self._refused_commands = 0
+        elif reply.code >= 400:
+            self._refused_commands += 1
         return data
 
     def _may_be_utf8(self, command: Command | None, code: int) -> bool:
