@@ -171,10 +171,11 @@ def test_text_of_others_cannot_steer_the_terminal() -> None:
 # send
 
 
-def test_a_file_is_sent(port: str, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_file_is_sent(port: str, root: Path, tmp_path: Path, adapter: str) -> None:
     file = tmp_path / "message"
     file.write_bytes(MESSAGE)
-    result = send(port, "--to", "alice@x", str(file))
+    result = send(port, "--to", "alice@x", "--adapter", adapter, str(file))
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == "alice@x 250 2.0.0 Message accepted\n"
     assert stored(root) == {"alice": [MESSAGE]}
@@ -316,12 +317,13 @@ ENDINGS = [
 ]
 
 
+@pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize(("replies", "out", "complaint"), ENDINGS)
 def test_whatever_the_server_does_there_is_one_line(
-    replies: tuple[bytes, ...], out: str, complaint: str
+    replies: tuple[bytes, ...], out: str, complaint: str, adapter: str
 ) -> None:
     with scripted(*replies) as port:
-        result = send(port, "--to", "c@d", stdin=MESSAGE)
+        result = send(port, "--to", "c@d", "--adapter", adapter, stdin=MESSAGE)
     assert result.exit_code == (" 250 " not in out)
     assert result.stdout == (out and f"{out}\n")
     assert complaint in result.stderr
@@ -391,24 +393,30 @@ def part(descriptor: int) -> bytes:
 
 
 def test_long_work_shows_its_progress_on_a_terminal() -> None:
-    with terminal() as shown, progress(5_000_000) as update:
-        update(2_500_000)
-        update(5_000_000)
+    with terminal() as shown, progress() as update:
+        update(2_500_000, 5_000_000)
+        update(5_000_000, 5_000_000)
     assert b"5.0/5.0 MB" in b"".join(shown)
 
 
-@pytest.mark.parametrize("size", [0, 999_999])
-def test_short_work_shows_no_progress(size: int) -> None:
-    with terminal() as shown, progress(size) as update:
-        update(size)
+@pytest.mark.parametrize("size", [1, 999_999, None])
+def test_short_work_shows_no_progress(size: int | None) -> None:
+    with terminal() as shown, progress() as update:
+        update(1, size)
+    assert shown == []
+
+
+def test_beside_the_dialogue_no_progress_is_shown() -> None:
+    with terminal() as shown, progress(hidden=True) as update:
+        update(5_000_000, 5_000_000)
     assert shown == []
 
 
 def test_no_progress_is_shown_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with progress(5_000_000) as update:
-        update(5_000_000)
+    with progress() as update:
+        update(5_000_000, 5_000_000)
     assert capsys.readouterr() == ("", "")
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from program import Serving
 from smtp_pop_adapters._cli import _demo, command
+from smtp_pop_adapters._cli._adapters import ADAPTERS
 from smtp_pop_adapters._cli._seen import seen_file
 from smtp_pop_adapters.blocking import serve_pop3, serve_smtp
 from smtp_pop_adapters.maildir import Maildir
@@ -105,9 +106,10 @@ def deliver(place: Place, *contents: bytes) -> list[str]:
 # fetch
 
 
-def test_what_is_fetched_is_stored_and_told(place: Place) -> None:
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_what_is_fetched_is_stored_and_told(place: Place, adapter: str) -> None:
     first, second = deliver(place, MESSAGE, b"x")
-    result = place.fetch()
+    result = place.fetch("--adapter", adapter)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"1 {first} 24\n2 {second} 3\n"
     assert place.fetched() == [STORED, b"x\n"]
@@ -135,10 +137,14 @@ def test_what_is_stored_can_be_deleted(place: Place) -> None:
     assert (len(place.fetched()), place.left()) == (2, 0)
 
 
-def test_what_was_seen_is_not_fetched_again(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_what_was_seen_is_not_fetched_again(
+    place: Place, tmp_path: Path, adapter: str
+) -> None:
     seen = tmp_path / "seen"
     first, second = deliver(place, MESSAGE, b"x")
-    assert place.fetch("--keep-seen", str(seen)).exit_code == 0
+    fetched = place.fetch("--keep-seen", str(seen), "--adapter", adapter)
+    assert fetched.exit_code == 0
     assert seen.read_bytes() == bytes(pop3.Seen([first, second]))
     (third,) = deliver(place, b"y")
     result = place.fetch("--keep-seen", str(seen))
@@ -195,11 +201,12 @@ NOT_FETCHED = [
 ]
 
 
+@pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize(("arguments", "said"), NOT_FETCHED)
 def test_what_cannot_be_fetched_is_one_line(
-    place: Place, arguments: list[str], said: str
+    place: Place, arguments: list[str], said: str, adapter: str
 ) -> None:
-    result = place.fetch(*arguments)
+    result = place.fetch(*arguments, "--adapter", adapter)
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1

@@ -241,8 +241,12 @@ def test_it_is_told_how_much_has_come(name: str, asynchronous: bool) -> None:
                 assert content == LONG
             assert told[-1] == whole
             told.clear()
-            store = adapter.storing(got)
-            await settled(client.collect(store, progress=progress))
+
+            async def store(_: pop3.Listed, blocks: Any) -> None:
+                got.append(await settled(blocks.read()))
+
+            collected = client.collect(adapter.storing(store), progress=progress)
+            await settled(collected)
             assert told[-1] == whole
 
     adapter.run(go)

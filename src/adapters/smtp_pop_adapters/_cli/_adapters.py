@@ -1,4 +1,4 @@
-"""The three adapters behind one face, for the demo, which is written once."""
+"""The three adapters behind one face, for commands that are written once."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import click
 
-from smtp_pop_core import pop3
+from smtp_pop_core import AsyncBlocks, Blocks, pop3
 
 from .. import _async_clients, blocking
 from ._signals import ENDING, caught, restored
@@ -44,6 +44,22 @@ async def settled(outcome: T | Awaitable[T]) -> T:
     return outcome
 
 
+def following(blocks: Blocks | AsyncBlocks) -> Callable[[], Awaitable[bytes] | bytes]:
+    """Give what returns the next block of content, b"" at its end."""
+    if isinstance(blocks, AsyncBlocks):
+        return partial(anext, aiter(blocks), b"")
+    return partial(next, iter(blocks), b"")
+
+
+adapter_option: Final = click.option(
+    "--adapter",
+    type=click.Choice(ADAPTERS),
+    default=ADAPTERS[0],
+    show_default=True,
+    help="What carries out the conversations.",
+)
+
+
 class Adapter(ABC):
     """Clients and servers, whose contexts are entered with `async with`."""
 
@@ -70,12 +86,10 @@ class Adapter(ABC):
         A second one does what it does without us.
         """
 
-    def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
-        """Return what `collect` calls with each message."""
-
-        async def store(_: pop3.Listed, blocks: Any) -> None:
-            fetched.append(await blocks.read())
-
+    def storing(
+        self, store: Callable[[pop3.Listed, Any], Coroutine[Any, Any, None]]
+    ) -> Callable[[pop3.Listed, Any], Any]:
+        """Make what `collect` calls of an async function."""
         return store
 
 
@@ -114,8 +128,10 @@ class _Blocking(Adapter):
 
             yield wait
 
-    def storing(self, fetched: list[bytes]) -> Callable[..., Any]:
-        return lambda _, blocks: fetched.append(blocks.read())
+    def storing(
+        self, store: Callable[[pop3.Listed, Any], Coroutine[Any, Any, None]]
+    ) -> Callable[[pop3.Listed, Any], Any]:
+        return lambda message, blocks: self.run(partial(store, message, blocks))
 
 
 class _Asyncio(Adapter):

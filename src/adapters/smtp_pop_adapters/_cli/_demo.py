@@ -18,11 +18,19 @@ from typing import Final
 
 import click
 
-from smtp_pop_core import Error, Logins, sasl
+from smtp_pop_core import AsyncBlocks, Blocks, Error, Logins, pop3, sasl
 
 from .._tls import first_certificate
 from ..maildir_application import MaildirReaders, MaildirUsers
-from ._adapters import ADAPTERS, Adapter, Pop3Client, SmtpClient, adapter_of, settled
+from ._adapters import (
+    ADAPTERS,
+    Adapter,
+    Pop3Client,
+    SmtpClient,
+    adapter_of,
+    adapter_option,
+    settled,
+)
 from ._values import endpoint, reason
 
 _HOST: Final = "127.0.0.1"
@@ -85,13 +93,7 @@ LETTERS: Final = (
 
 
 @click.command()
-@click.option(
-    "--adapter",
-    type=click.Choice(ADAPTERS),
-    default=ADAPTERS[0],
-    show_default=True,
-    help="What carries out the conversations.",
-)
+@adapter_option
 def demo(adapter: str) -> None:
     """Send real messages through servers here, fetch them back, and compare.
 
@@ -247,7 +249,11 @@ async def _fetch_all(
     """Fetch and delete all messages of a user, and give what is not as it should be."""
     wanted = [letter for letter in letters if name in letter.users]
     fetched: list[bytes] = []
-    result = await settled(client.collect(adapter.storing(fetched), delete_stored=True))
+
+    async def store(_: pop3.Listed, blocks: Blocks | AsyncBlocks) -> None:
+        fetched.append(await settled(blocks.read()))
+
+    result = await settled(client.collect(adapter.storing(store), delete_stored=True))
     if len(fetched) != len(wanted):
         yield f"{len(fetched)} messages came, not {len(wanted)}"
     for letter, came in zip(wanted, fetched, strict=False):

@@ -1,16 +1,17 @@
 """`smtp-pop fetch`: fetch messages by POP3 into a Maildir."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
-from smtp_pop_core import Blocks, Error, Tls, pop3
+from smtp_pop_core import AsyncBlocks, Blocks, Error, Tls, pop3
 
-from ..blocking import Pop3Client, connect_pop3
 from ..maildir import Maildir
+from ._adapters import adapter_of, adapter_option, following, settled
 from ._progress import progress
 from ._security import check_mechanism, context, credentials, security_options
 from ._seen import SeenFile, seen_file
@@ -50,6 +51,7 @@ _TLS: Final = {"none": Tls.NONE, "stls": Tls.REQUIRE, "implicit": Tls.IMPLICIT}
     metavar="DIR",
     help="The Maildir to store them in.",
 )
+@adapter_option
 @click.option("--trace", is_flag=True, help="Show the dialogue on standard error.")
 def fetch(
     *,
@@ -65,6 +67,7 @@ def fetch(
     delete: bool,
     keep_seen: Path | None,
     folder: Path,
+    adapter: str,
     trace: bool,
 ) -> None:
     """Fetch the messages of a maildrop, and store them.
@@ -81,25 +84,37 @@ def fetch(
     name = check_mechanism(mechanism, "USER", "APOP")
     how = context(_TLS[tls], ca, insecure=insecure)
     host = host.removeprefix("[").removesuffix("]")
+    chosen = adapter_of(adapter)
+
+    async def collect(seen: SeenFile | None) -> pop3.Collected:
+        async with chosen.connect(
+            "pop3",
+            host,
+            port,
+            tls=_TLS[tls],
+            context=how,
+            auth=auth,
+            mechanism=name,
+            allow_insecure_auth=allow_insecure_auth,
+            trace=_show if trace else None,
+        ) as client:
+            store = chosen.storing(partial(_store, Maildir(folder)))
+            with progress(hidden=trace) as update:
+                collected = client.collect(
+                    store,
+                    seen=None if seen is None else seen.seen,
+                    note=None if seen is None else seen.note,
+                    delete_stored=delete,
+                    progress=update,
+                )
+                result: pop3.Collected = await settled(collected)
+            if seen is not None:
+                seen.tidy()
+            return result
+
     try:
-        with ExitStack() as stack:
-            seen = (
-                stack.enter_context(seen_file(keep_seen))
-                if keep_seen is not None
-                else None
-            )
-            client = connect_pop3(
-                host,
-                port,
-                tls=_TLS[tls],
-                context=how,
-                auth=auth,
-                mechanism=name,
-                allow_insecure_auth=allow_insecure_auth,
-                trace=_show if trace else None,
-            )
-            stack.enter_context(client)
-            result = _collect(client, Maildir(folder), seen, delete=delete, quiet=trace)
+        with seen_file(keep_seen) if keep_seen else nullcontext() as seen:
+            result = chosen.run(partial(collect, seen))
     except (Error, OSError, ValueError) as error:
         where = endpoint(host, port)
         raise click.ClickException(f"{where}: {reason(error)}") from error
@@ -108,39 +123,19 @@ def fetch(
         raise click.ClickException("\n".join(complaints))
 
 
-def _collect(
-    client: Pop3Client,
-    maildir: Maildir,
-    seen: SeenFile | None,
-    *,
-    delete: bool,
-    quiet: bool,
-) -> pop3.Collected:
-    """Fetch and store, and say what was stored."""
-    total = client.status().octets
-    done = 0
-    with progress(0 if quiet else total) as update:
-
-        def counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
-            nonlocal done
-            for block in blocks:
-                done += len(block)
-                update(done)
-                yield block
-
-        def store(message: pop3.Listed, blocks: Blocks) -> None:
-            before = done
-            maildir.deliver(counted(blocks))
-            unique_id = "-" if message.unique_id is None else message.unique_id
-            click.echo(f"{message.number} {one_line(unique_id)} {done - before}")
-
-        if seen is None:
-            return client.collect(store, delete_stored=delete)
-        result = client.collect(
-            store, seen=seen.seen, note=seen.note, delete_stored=delete
-        )
-        seen.tidy()
-        return result
+async def _store(
+    maildir: Maildir, message: pop3.Listed, blocks: Blocks | AsyncBlocks
+) -> None:
+    """Store a message, and say so."""
+    octets = 0
+    next_block = following(blocks)
+    with maildir.delivery() as delivery:
+        while block := await settled(next_block()):
+            delivery.write(block)
+            octets += len(block)
+        delivery.commit()
+    unique_id = "-" if message.unique_id is None else message.unique_id
+    click.echo(f"{message.number} {one_line(unique_id)} {octets}")
 
 
 def _complaints(result: pop3.Collected) -> Iterator[str]:

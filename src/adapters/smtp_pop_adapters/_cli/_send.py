@@ -12,8 +12,8 @@ import click
 
 from smtp_pop_core import Error, Tls, smtp
 
-from ..blocking import connect_smtp
-from ._progress import Watched, progress
+from ._adapters import adapter_of, adapter_option, settled
+from ._progress import progress
 from ._security import check_mechanism, context, credentials, security_options
 from ._values import endpoint, reason
 
@@ -61,6 +61,7 @@ _BLOCK: Final = 262_144  # octets that are looked at in one go
     metavar="B",
     help="The address of a recipient; may be given several times.",
 )
+@adapter_option
 @click.option("--trace", is_flag=True, help="Show the dialogue on standard error.")
 @click.argument(
     "file",
@@ -79,6 +80,7 @@ def send(
     password_file: Path | None,
     mechanism: str | None,
     allow_insecure_auth: bool,
+    adapter: str,
     sender: str,
     recipients: tuple[str, ...],
     trace: bool,
@@ -99,27 +101,34 @@ def send(
     policy = _TLS[tls or ("opportunistic" if auth is None else "starttls")]
     how = context(policy, ca, insecure=insecure)
     host = host.removeprefix("[").removesuffix("]")
-    with _sendable(file) as (content, size), ExitStack() as stack:
+    chosen = adapter_of(adapter)
+
+    async def deliver() -> smtp.MailResult:
+        async with chosen.connect(
+            "smtp",
+            host,
+            port,
+            tls=policy,
+            context=how,
+            auth=auth,
+            mechanism=name,
+            allow_insecure_auth=allow_insecure_auth,
+            lmtp=lmtp,
+            trace=_show if trace else None,
+        ) as client:
+            with progress(hidden=trace) as update:
+                sending = client.send_mail(mail, rcpts, content, progress=update)
+                result: smtp.MailResult = await settled(sending)
+            for each in result.recipients:
+                click.echo(_line(each))
+            return result
+
+    with _sendable(file) as content:
         try:
-            client = connect_smtp(
-                host,
-                port,
-                tls=policy,
-                context=how,
-                auth=auth,
-                mechanism=name,
-                allow_insecure_auth=allow_insecure_auth,
-                lmtp=lmtp,
-                trace=_show if trace else None,
-            )
-            stack.enter_context(client)
-            with progress(0 if trace else size) as update:
-                result = client.send_mail(mail, rcpts, Watched(content, update))
+            result = chosen.run(deliver)
         except (Error, OSError, ValueError) as error:
             where = endpoint(host, port)
             raise click.ClickException(f"{where}: {reason(error)}") from error
-        for each in result.recipients:
-            click.echo(_line(each))
     if result.outcome is not smtp.Outcome.ACCEPTED:
         sys.exit(1)
 
@@ -142,8 +151,8 @@ def _envelope(
 
 
 @contextmanager
-def _sendable(name: str) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a file that can be read twice, and give its size.
+def _sendable(name: str) -> Iterator[IO[bytes]]:
+    """Open a file that can be read twice.
 
     What can be read only once, as from a pipe, is copied.
 
@@ -159,30 +168,28 @@ def _sendable(name: str) -> Iterator[tuple[IO[bytes], int]]:
                 copy.seek(0)
                 file = copy
             start = file.tell()
-            size = _check(file)
+            _check(file)
             file.seek(start)
         except (OSError, RuntimeError) as error:  # standard input may be closed
             raise click.ClickException(f"the message: {reason(error)}") from error
-        yield file, size
+        yield file
 
 
-def _check(file: IO[bytes]) -> int:
-    """Look through the file, and return its size in octets.
+def _check(file: IO[bytes]) -> None:
+    """Look through the file.
 
     Raises:
         ClickException: It holds a lone CR, which ends no line and may not be sent.
     """
-    size = 0
     held = b""  # a CR whose LF may come with the next block
     while block := file.read(_BLOCK):
-        size += len(block)
         block = held + block
         held = b"\r" if block.endswith(b"\r") else b""
         if block.count(b"\r") - len(held) != block.count(b"\r\n"):
             break
     else:
         if not held:
-            return size
+            return
     raise click.ClickException("the message holds a lone CR, which cannot be sent")
 
 
