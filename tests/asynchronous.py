@@ -168,12 +168,12 @@ class AsyncioKit(Kit):
     def serve_smtp(
         self, application: smtp.ApplicationFactory, **options: Any
     ) -> Serving:
-        return asyncio_adapter.serve_smtp(application, HOST, **options)
+        return asyncio_adapter.serve_smtp(application, **{"host": HOST} | options)
 
     def serve_pop3(
         self, application: pop3.ApplicationFactory, **options: Any
     ) -> Serving:
-        return asyncio_adapter.serve_pop3(application, HOST, **options)
+        return asyncio_adapter.serve_pop3(application, **{"host": HOST} | options)
 
     def connect_smtp(self, *where: Any, **options: Any) -> Opening[SmtpClient]:
         return asyncio_adapter.connect_smtp(*where, **options)
@@ -230,7 +230,7 @@ class TrioKit(Kit):
     ) -> AsyncIterator[Server]:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(
-                functools.partial(serve, *arguments, HOST, **options)
+                functools.partial(serve, *arguments, **{"host": HOST} | options)
             )
             yield server
             await server.stop()

@@ -714,30 +714,6 @@ async def test_a_message_that_breaks_off_is_no_message(
 
 
 @asynchronous
-async def test_sessions_beyond_the_bound_wait_for_their_turn(kit: Kit) -> None:
-    log: list[str] = []
-
-    class Logging(smtp.AsyncApplication):
-        async def connect(self) -> smtp.Reply | None:
-            log.append("begins")
-            return None
-
-        async def close(self, reason: smtp.Ending) -> None:
-            log.append("ends")
-
-    def talk(server: Server) -> None:
-        clients = [raw(server) for _ in range(3)]
-        for each in clients:
-            assert each.hear().startswith("220 ")
-            assert each.say("QUIT").startswith("221 ")
-            each.close()
-
-    async with kit.serve_smtp(Logging, sessions=1) as server:
-        await kit.thread(lambda: talk(server))
-    assert log == ["begins", "ends"] * 3
-
-
-@asynchronous
 async def test_many_sessions_are_served_side_by_side(kit: Kit) -> None:
     store = Store(kit)
 
@@ -817,27 +793,6 @@ async def test_a_transaction_that_does_not_end_is_cut_off(kit: Kit) -> None:
             assert await kit.thread(client.hear) == ""
     assert store.kept.endings == [smtp.Ending.LOST]
     assert store.kept.contents == []
-
-
-@asynchronous
-async def test_who_waits_for_a_session_is_told_as_well(kit: Kit) -> None:
-    def talk(server: Server) -> tuple[Raw, Raw]:
-        first = raw(server)
-        assert first.hear().startswith("220 ")
-        return first, raw(server)
-
-    def hear(client: Raw) -> bytes:
-        with contextlib.closing(client):
-            return client.rest()
-
-    async with kit.serve_smtp(Store(kit), sessions=1) as server:
-        first, second = await kit.thread(lambda: talk(server))
-        for _ in range(20):
-            await kit.checkpoint()
-        async with kit.tasks() as start:
-            start(server.stop)
-            assert (await kit.thread(lambda: hear(first))).startswith(b"421 ")
-            assert b"\r\n421 " in await kit.thread(lambda: hear(second))
 
 
 @asynchronous

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from loopback import Background, Raw, read_all, reset, scripted
+from smtp_pop_adapters._admission import Terms
 from smtp_pop_adapters._options import Service
 from smtp_pop_adapters._sockets import (
     Stop,
@@ -43,9 +44,11 @@ from smtp_pop_core import (
     Content,
     Deadline,
     Flow,
+    Gate,
     Limits,
     On,
     Read,
+    Refusal,
     RemoteProtocolError,
     Report,
     Sleep,
@@ -881,13 +884,15 @@ def test_without_an_application_there_is_no_session() -> None:
 def test_a_flow_that_fails_is_reported() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
 
-    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[None]:
+    def session(
+        own_address: str, peer: tuple[str, int], name: str, gate: Gate
+    ) -> Flow[None]:
         yield Write(b"hello")
         raise AssertionError("a bug of ours")
 
     listener = socket.create_server(("127.0.0.1", 0))
-    service = Service(session, None, None)
-    with Server([listener], service, sessions=1, report=mistakes.put) as server:
+    service = Service(session, None, None, Terms(sessions=1))
+    with Server([listener], service, report=mistakes.put) as server:
         assert read_all(socket.create_connection(server.addresses[0])) == b"hello"
         mistake = mistakes.get(timeout=30)
     assert str(mistake) == "a bug of ours"
@@ -918,43 +923,22 @@ def test_a_server_without_free_descriptors_waits_for_some(
         assert waiting.recv(4) == b"220 "
 
 
-def test_a_server_without_threads_closes_the_connection() -> None:
+def test_a_server_without_threads_says_that_it_is_busy() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
     with serve_smtp(Store(), "127.0.0.1", report=mistakes.put) as server:
         size = threading.stack_size(1 << 47)  # more than there is
         try:
             sock = socket.create_connection(server.addresses[0])
-            assert read_all(sock) == b""
+            assert read_all(sock) == b"421 Too many sessions, try again later\r\n"
         finally:
             threading.stack_size(size)
         assert "start new thread" in str(mistakes.get(timeout=30))
+        assert server.refused[Refusal.BUSY] == 1
         with client_of(server) as client:
             assert client.noop().code == 250
 
 
 # The number of sessions
-
-
-def test_sessions_beyond_the_bound_wait_for_their_turn(
-    raw: Callable[[Server], Raw],
-) -> None:
-    log: list[str] = []
-
-    class Logging(smtp.Application):
-        def connect(self) -> None:
-            log.append("begins")
-
-        def close(self, reason: smtp.Ending) -> None:
-            log.append("ends")
-
-    with serve_smtp(Logging, "127.0.0.1", sessions=1) as server:
-        first, second, third = [raw(server) for _ in range(3)]
-        for each in (first, second, third):
-            assert each.hear().startswith("220 ")
-            assert each.say("NOOP").startswith("250 ")
-            assert each.say("QUIT").startswith("221 ")
-            each.close()
-    assert log == ["begins", "ends"] * 3
 
 
 def test_the_bound_holds_for_all_addresses_together() -> None:
@@ -967,14 +951,7 @@ def test_the_bound_holds_for_all_addresses_together() -> None:
 
         first = connect("127.0.0.1")
         assert first.hear().startswith("220 ")
-        second = connect("::1")
-        second.sock.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            second.sock.recv(1)
-        second.sock.settimeout(30)
-        assert first.say("QUIT").startswith("221 ")
-        first.close()
-        assert second.hear().startswith("220 ")
+        assert connect("::1").hear() == "421 Too many sessions, try again later"
 
 
 # The end of a server

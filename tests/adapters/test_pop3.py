@@ -620,26 +620,6 @@ def raw() -> Iterator[Callable[[Server], Raw]]:
         yield connect
 
 
-def test_sessions_beyond_the_bound_wait_for_their_turn(
-    raw: Callable[[Server], Raw],
-) -> None:
-    log: list[str] = []
-
-    class Logging(pop3.Application):
-        def connect(self) -> None:
-            log.append("begins")
-
-        def close(self, reason: pop3.Ending) -> None:
-            log.append("ends")
-
-    with server_of(Logging, sessions=1) as server:
-        for each in [raw(server) for _ in range(3)]:
-            assert each.hear().startswith("+OK ")
-            assert each.say("QUIT") == "+OK Goodbye"
-            each.close()
-    assert log == ["begins", "ends"] * 3
-
-
 def test_many_sessions_are_served_at_once(store: Store) -> None:
     def fetch() -> bytes:
         with client_of(server) as client:

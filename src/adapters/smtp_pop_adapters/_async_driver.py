@@ -114,8 +114,8 @@ class Driver:
                 return await self._streams[label].handshake(
                     self._tls, server_hostname, self._certificate
                 )
-            case Deadline(seconds):
-                self._streams[label].set_deadline(seconds)
+            case Deadline(seconds, idle):
+                self._streams[label].set_deadline(seconds, idle=idle)
             case Ask():
                 return await self._ask(request)
             case Sleep(seconds):

@@ -2,9 +2,12 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
+from smtp_pop_core import Refusal
+
+from ._admission import Admission, Seat, Troubles
 from ._async_clients import Pop3Client, SmtpClient
 from ._async_driver import Driver
 from ._async_stream import Bell, Runtime, Stop, Stream, connect
@@ -17,13 +20,28 @@ from ._options import (
     pop3_client,
     smtp_client,
 )
-from ._sockets import end_of, own_address
+from ._sockets import File, end_of, own_address, turn_all_away, turn_away
 
 _PAUSE: Final = 1.0  # seconds before a server that is short of something tries again
 _LAST: Final = 2.0  # seconds for sessions to end that were cut off
 
 Spawn: TypeAlias = Callable[..., object]
 """Starts an async function, given with its arguments, as a task of its own."""
+
+
+class _Session:
+    """A session that runs.
+
+    Attributes:
+        sock: Its socket.
+        stop: What interrupts it.
+        stream: Its stream, once it is open.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.stop = Stop()
+        self.stream: Stream | None = None
 
 
 class Server:
@@ -39,20 +57,37 @@ class Server:
         listeners: Iterable[socket.socket],
         service: Service,
         *,
-        sessions: int,
+        files: Iterable[File] = (),
         report: Callable[[Exception], None] | None,
     ) -> None:
         self._listeners = list(listeners)
         self.addresses = [end_of(each.getsockname()) for each in self._listeners]
         self._runtime = runtime
         self._service = service
+        self._files = list(files)
         self._report = report or log_mistake
-        self._most = sessions
+        self._troubles = Troubles(self._report)
+        self._admission = Admission(service.terms, runtime.now)
         self._stop = Stop()
         self._changed = Bell()
         self._accepting = len(self._listeners)
-        self._running: dict[socket.socket, Stream | None] = {}
+        self._running: dict[Seat, _Session] = {}
         self._cancel: Callable[[], object] = self.close
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are served now, without those that are about to end."""
+        return self._admission.sessions
+
+    @property
+    def refused(self) -> Mapping[Refusal, int]:
+        """How many clients were refused, by the reason."""
+        return self._admission.refused
+
+    @property
+    def dismissed(self) -> int:
+        """How many sessions were asked to go, to make room for others."""
+        return self._admission.dismissed
 
     def begin(self, spawn: Spawn, cancel: Callable[[], object]) -> None:
         """Begin to accept.
@@ -76,57 +111,70 @@ class Server:
                 except ConnectionError:  # it was closed again before we came to it
                     continue
                 except OSError as error:  # too many descriptors, for example
-                    self._report(error)
+                    self._troubles.meet(error)
                     await self._runtime.pause(_PAUSE, self._stop)
                 else:
-                    await self._start(sock, address, spawn)
+                    self._troubles.over()
+                    self._start(sock, end_of(address), spawn)
+                    await self._runtime.checkpoint()
+            told = self._service.refusal(Refusal.STOPPING)
+            self._admission.refuse(Refusal.STOPPING, turn_all_away(listener, told))
         self._accepting -= 1
+        if not self._accepting:
+            self._remove_files()
         self._changed.ring()
 
-    async def _start(self, sock: socket.socket, address: object, spawn: Spawn) -> None:
-        try:
-            with self._stop.waking(self._changed.ring):
-                while len(self._running) >= self._most and not self._stop.told:
-                    await self._runtime.pause(None, self._changed)
-            await self._runtime.checkpoint()
-        except BaseException:
-            sock.close()
-            raise
-        self._running[sock] = None
-        spawn(self._serve, sock, end_of(address))
+    def _start(self, sock: socket.socket, peer: tuple[str, int], spawn: Spawn) -> None:
+        seat = self._admission.let_in(self._service.origin(peer))
+        if isinstance(seat, Refusal):
+            turn_away(sock, self._service.refusal(seat))
+            return
+        self._running[seat] = session = _Session(sock)
+        spawn(self._serve, session, seat, peer)
 
-    async def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        session = new_session()
+    async def _serve(
+        self, session: _Session, seat: Seat, peer: tuple[str, int]
+    ) -> None:
+        name = new_session()
         try:
-            flow = self._service.session(own_address(sock), peer, session)
-            stream = await open_stream(self._runtime, sock, self._stop)
-            self._running[sock] = stream
+            flow = self._service.session(own_address(session.sock), peer, name, seat)
+            stream = await open_stream(self._runtime, session.sock, session.stop)
+            session.stream = seat.guest = stream
             driver = Driver(
                 self._runtime,
                 stream,
                 report=self._report,
                 tls=self._service.tls,
                 certificate=self._service.certificate,
-                session=session,
+                session=name,
             )
             await driver.run(flow)
+            seat.retire()
             await stream.linger()
         except Exception as error:
-            report_mistake(self._report, error, session)
+            report_mistake(self._report, error, name)
         finally:
-            self._end(sock)
+            self._end(seat)
 
-    def _end(self, sock: socket.socket) -> None:
-        stream = self._running.pop(sock)
-        if stream is None:
-            sock.close()
+    def _end(self, seat: Seat) -> None:
+        session = self._running.pop(seat)
+        seat.leave()
+        if session.stream is None:
+            session.sock.close()
         else:
-            stream.close()
+            session.stream.close()
         self._changed.ring()
+
+    def _remove_files(self) -> None:
+        for each in self._files:
+            each.remove()
 
     def drain(self) -> None:
         """Begin to stop, without waiting: take no new sessions, end idle ones."""
+        self._admission.close()
         self._stop.tell()
+        for each in tuple(self._running.values()):
+            each.stop.tell()
 
     async def stop(self, timeout: float = 30) -> None:
         """Take no new sessions, end idle ones with 421, and let transactions end.
@@ -136,9 +184,9 @@ class Server:
         """
         self.drain()
         await self._until_idle(timeout)
-        for stream in self._running.values():
-            if stream is not None:
-                stream.cut()
+        for each in self._running.values():
+            if each.stream is not None:
+                each.stream.cut()
         await self._until_idle(_LAST)
         if not self._idle:
             self._cancel()
@@ -156,8 +204,9 @@ class Server:
         """Close what no task has closed, because it was cancelled before it began."""
         for each in self._listeners:
             each.close()
-        for sock in tuple(self._running):
-            self._end(sock)
+        self._remove_files()
+        for seat in tuple(self._running):
+            self._end(seat)
 
 
 async def open_stream(

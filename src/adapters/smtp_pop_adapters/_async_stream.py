@@ -175,7 +175,8 @@ class Stream:
     Args:
         runtime: What runs us.
         wire: The connection.  It is owned from now on.
-        stop: What interrupts waiting for the peer, once, with Stopping.
+        stop: What interrupts waiting for the peer, once, with Stopping.  `dismiss`
+            tells it.
     """
 
     def __init__(self, runtime: Runtime, wire: Wire, stop: Stop | None = None) -> None:
@@ -184,11 +185,33 @@ class Stream:
         self._stop = stop
         self._deadline = Deadline(runtime.now)
         self._early: bytes | None = None  # received, but not asked for yet
+        self._resting = False  # in a wait that can be interrupted
         self._tls: Tls | None = None
 
-    def set_deadline(self, seconds: float | None) -> None:
-        """Let reads and writes together take so many seconds from now."""
-        self._deadline.set(seconds)
+    def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
+        """Let reads and writes together take so many seconds from now.
+
+        Args:
+            seconds: How many; None: there is no bound.
+            idle: Whether nothing would be lost if the peer were asked to go.
+        """
+        self._deadline.set(seconds, idle=idle)
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the wait has begun in which the peer can be asked to go, or None."""
+        return self._deadline.idle_since
+
+    def dismiss(self) -> bool:
+        """Interrupt waiting for the peer with Stopping.
+
+        Returns:
+            Whether somebody has waited; else nothing has happened.
+        """
+        if self._stop is None or not self._resting:
+            return False
+        self._stop.tell()
+        return True
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Let all that is waited for in the context take so many seconds together."""
@@ -371,9 +394,13 @@ class Stream:
         if heed_stop:  # it may have been told while we did other things
             self._heed_stop()
         bell = self._stop if heed_stop else None
-        await self._wire.wait(
-            read=read, write=write, seconds=self._deadline.left(), bell=bell
-        )
+        self._resting = bell is not None
+        try:
+            await self._wire.wait(
+                read=read, write=write, seconds=self._deadline.left(), bell=bell
+            )
+        finally:
+            self._resting = False
 
 
 async def connect(

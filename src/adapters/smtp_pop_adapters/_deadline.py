@@ -9,16 +9,28 @@ class Deadline:
 
     Args:
         now: The clock, in seconds.
+
+    Attributes:
+        idle_since: When the flow has said that nothing would be lost if the peer were
+            asked to go; None: it would, as the flow has said since.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self.idle_since: float | None = None
         self._flows: float | None = None
         self._callers: float | None = None
 
-    def set(self, seconds: float | None) -> None:
-        """Let what is waited for take so many seconds from now, as a flow says."""
-        self._flows = None if seconds is None else self._now() + seconds
+    def set(self, seconds: float | None, *, idle: bool = False) -> None:
+        """Let what is waited for take so many seconds from now, as a flow says.
+
+        Args:
+            seconds: How many; None: there is no bound.
+            idle: Whether nothing would be lost if the peer were asked to go.
+        """
+        now = self._now()
+        self._flows = None if seconds is None else now + seconds
+        self.idle_since = now if idle else None
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:

@@ -87,8 +87,8 @@ class Driver:
                 return self._streams[label].handshake(
                     self._tls, server_hostname, self._certificate
                 )
-            case Deadline(seconds):
-                self._streams[label].set_deadline(seconds)
+            case Deadline(seconds, idle):
+                self._streams[label].set_deadline(seconds, idle=idle)
             case Ask(function, arguments):
                 return function(*map(self._handed_over, arguments))
             case Sleep(seconds):

@@ -3,17 +3,19 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final, Generic, TypedDict, TypeVar, get_type_hints
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, get_type_hints
 
 from smtp_pop_core import (
     CLIENT,
     SERVER,
     Flow,
+    Gate,
     Limits,
     Logins,
     Networks,
+    Refusal,
     Security,
     Tls,
     pop3,
@@ -21,8 +23,10 @@ from smtp_pop_core import (
     smtp,
 )
 
+from ._admission import Terms
 from ._tls import client_context, nonce, timestamp
 
+_Trace: TypeAlias = Callable[[str], None] | None
 C = TypeVar("C", smtp.Connection, pop3.Connection)
 
 _SPACES: Final = smtp.Tolerances(space_after_colon=True)
@@ -64,6 +68,10 @@ class _ServerOptions(TypedDict, total=False):
     domain: str | None
     limits: Limits | None
     proxy_protocol: Iterable[str | IPv4Network | IPv6Network] | None
+    sessions_per_address: int | None
+    failed_logins_per_address: int | None
+    patience: float
+    exempt: Iterable[str | IPv4Network | IPv6Network]
     trace: Callable[[str], None] | None
 
 
@@ -106,14 +114,31 @@ class Service:
 
     Attributes:
         session: Called with our own address, where a client comes from, address and
-            port, and what names the session in the log; gives the flow that serves it.
+            port, what names the session in the log, and the door of the server; gives
+            the flow that serves it.
         tls: How TLS is begun, or None.
         certificate: Our own certificate in DER, or None.
+        terms: Who is let in.
+        refusals: What others are told, b"" for nothing.
+        speakers: Networks of those who say where a client is.
     """
 
-    session: Callable[[str, tuple[str, int], str], Flow[object]]
+    session: Callable[[str, tuple[str, int], str, Gate], Flow[object]]
     tls: ssl.SSLContext | None
     certificate: bytes | None
+    terms: Terms
+    refusals: Mapping[Refusal, bytes] = field(default_factory=dict)
+    speakers: Sequence[Networks] = ()
+
+    def refusal(self, why: Refusal) -> bytes:
+        """Return what a client is told that is not served."""
+        return self.refusals.get(why, b"")
+
+    def origin(self, peer: tuple[str, int]) -> str | None:
+        """Return the address of a client; None if others speak for it."""
+        address, _ = peer
+        spoken = any(address in networks for networks in self.speakers)
+        return None if spoken else address
 
 
 def smtp_client(
@@ -192,12 +217,18 @@ def _context(security: Security, options: _ClientOptions) -> ssl.SSLContext | No
 
 
 def smtp_service(
-    application: smtp.ApplicationFactory, options: SmtpServerOptions
+    application: smtp.ApplicationFactory, options: SmtpServerOptions, sessions: int
 ) -> Service:
     """Make a server of SMTP.
 
+    Args:
+        application: What decides.
+        options: All others.
+        sessions: How many are served at once.
+
     Raises:
-        ValueError: The domain or a network is none, or implicit TLS has no context.
+        ValueError: The domain, a network or a number is none, or implicit TLS has no
+            context.
         TypeError: There is no option of that name.
     """
     _check_names(options, SmtpServerOptions)
@@ -217,7 +248,9 @@ def smtp_service(
         forwarding = (smtp.extensions.Xclient(), smtp.extensions.Xforward())
         offered += tuple(each for each in forwarding if each.keyword not in given)
 
-    def connection(domain: str) -> smtp.Connection:
+    trace = options.get("trace")
+
+    def connection(domain: str, trace: _Trace = None) -> smtp.Connection:
         return smtp.Connection(
             SERVER,
             domain=domain,
@@ -227,11 +260,13 @@ def smtp_service(
             profile=options.get("profile", smtp.RELAY),
             lmtp=options.get("lmtp", False),
             tls=implicit,
-            trace=options.get("trace"),
+            trace=trace,
         )
 
-    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
-        conn = connection(options.get("domain") or _own_name(own_address))
+    def session(
+        own_address: str, peer: tuple[str, int], name: str, gate: Gate
+    ) -> Flow[object]:
+        conn = connection(options.get("domain") or _own_name(own_address), trace)
         proxied = peer[0] in proxies
         return smtp.serve(
             conn,
@@ -240,20 +275,34 @@ def smtp_service(
             logins=logins,
             proxied=proxied,
             trusted=trusted,
+            gate=gate,
             session=name,
         )
 
-    connection(options.get("domain") or "localhost")  # what is wrong is said now
-    return Service(session, tls, options.get("certificate"))
+    domain = options.get("domain") or _own_name("")
+    return Service(
+        session,
+        tls,
+        options.get("certificate"),
+        _terms(sessions, options),
+        {each: smtp.refuse(connection(domain), each) for each in Refusal},
+        (proxies, trusted),
+    )
 
 
 def pop3_service(
-    application: pop3.ApplicationFactory, options: Pop3ServerOptions
+    application: pop3.ApplicationFactory, options: Pop3ServerOptions, sessions: int
 ) -> Service:
     """Make a server of POP3.
 
+    Args:
+        application: What decides.
+        options: All others.
+        sessions: How many are served at once.
+
     Raises:
-        ValueError: The domain or a network is none, or implicit TLS has no context.
+        ValueError: The domain, a network or a number is none, or implicit TLS has no
+            context.
         TypeError: There is no option of that name.
     """
     _check_names(options, Pop3ServerOptions)
@@ -269,7 +318,9 @@ def pop3_service(
             capabilities = (*capabilities, pop3.capabilities.Stls())
     offered = tuple(capabilities)
 
-    def connection(domain: str) -> pop3.Connection:
+    trace = options.get("trace")
+
+    def connection(domain: str, trace: _Trace = None) -> pop3.Connection:
         return pop3.Connection(
             SERVER,
             domain=domain,
@@ -278,18 +329,33 @@ def pop3_service(
             capabilities=offered,
             tolerances=options.get("tolerances", _UTF8_LOGIN),
             tls=implicit,
-            trace=options.get("trace"),
+            trace=trace,
         )
 
-    def session(own_address: str, peer: tuple[str, int], name: str) -> Flow[object]:
-        conn = connection(options.get("domain") or _own_name(own_address))
+    def session(
+        own_address: str, peer: tuple[str, int], name: str, gate: Gate
+    ) -> Flow[object]:
+        conn = connection(options.get("domain") or _own_name(own_address), trace)
         proxied = peer[0] in proxies
         return pop3.serve(
-            conn, application, *peer, logins=logins, proxied=proxied, session=name
+            conn,
+            application,
+            *peer,
+            logins=logins,
+            proxied=proxied,
+            gate=gate,
+            session=name,
         )
 
-    connection(options.get("domain") or "localhost")  # what is wrong is said now
-    return Service(session, tls, options.get("certificate"))
+    domain = options.get("domain") or _own_name("")
+    return Service(
+        session,
+        tls,
+        options.get("certificate"),
+        _terms(sessions, options),
+        {each: pop3.refuse(connection(domain), each) for each in Refusal},
+        (proxies,),
+    )
 
 
 def _check_names(options: Mapping[str, object], known: type) -> None:
@@ -313,6 +379,16 @@ def _check_tls(options: _ServerOptions) -> tuple[ssl.SSLContext | None, bool]:
     if implicit and tls is None:
         raise ValueError("implicit TLS needs a context")
     return tls, implicit
+
+
+def _terms(sessions: int, options: _ServerOptions) -> Terms:
+    given: dict[str, Any] = {"sessions": sessions, **options}
+    chosen = {
+        each.name: given[each.name] for each in fields(Terms) if each.name in given
+    }
+    if "exempt" in chosen:
+        chosen["exempt"] = Networks(chosen["exempt"])
+    return Terms(**chosen)
 
 
 def _logins(options: _ServerOptions) -> Logins | None:

@@ -69,10 +69,37 @@ class Stream:
         self._deadline = Deadline(time.monotonic)
         self._early: bytes | None = None  # received, but not asked for yet
         self._begun = b""  # of a record of TLS that is half sent
+        self._rest = threading.Lock()
+        self._resting = False  # in a wait that can be interrupted
+        self._dismissed = False
 
-    def set_deadline(self, seconds: float | None) -> None:
-        """Let reads and writes together take so many seconds from now."""
-        self._deadline.set(seconds)
+    def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
+        """Let reads and writes together take so many seconds from now.
+
+        Args:
+            seconds: How many; None: there is no bound.
+            idle: Whether nothing would be lost if the peer were asked to go.
+        """
+        self._deadline.set(seconds, idle=idle)
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the wait has begun in which the peer can be asked to go, or None."""
+        return self._deadline.idle_since
+
+    def dismiss(self) -> bool:
+        """Interrupt waiting for the peer, from another thread, with Stopping.
+
+        Returns:
+            Whether somebody has waited; else nothing has happened.
+        """
+        with self._rest:
+            if self._stop is None or not self._resting:
+                return False
+            self._dismissed = True
+            with contextlib.suppress(OSError):  # what wakes who waits in select
+                socket.socket.shutdown(self.sock, socket.SHUT_RD)
+            return True
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Let all that is waited for in the context take so many seconds together."""
@@ -248,7 +275,7 @@ class Stream:
                 return
 
     def _heed_stop(self) -> None:
-        if self._stop is not None and self._stop.told.is_set():
+        if self._stop is not None and (self._dismissed or self._stop.told.is_set()):
             self._stop = None
             raise Stopping
 
@@ -299,9 +326,17 @@ class Stream:
         left = self._deadline.left()
         with _Selector() as selector:
             selector.register(self.sock, events)
-            if heed_stop and self._stop is not None:
-                selector.register(self._stop.waker, selectors.EVENT_READ)
-            selector.select(left)
+            if not heed_stop or self._stop is None:
+                selector.select(left)
+                return
+            selector.register(self._stop.waker, selectors.EVENT_READ)
+            with self._rest:
+                self._resting = True
+            try:
+                selector.select(left)
+            finally:
+                with self._rest:  # who is dismissed at the last moment hears it now
+                    self._resting = False
 
 
 def connect(host: str, port: int, timeout: float) -> socket.socket:
@@ -429,17 +464,71 @@ def _listen(
     return listeners
 
 
+class File:
+    """The file of a Unix socket that we listen on.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = self._found()
+
+    def _found(self) -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            status = os.stat(self._path)
+            return status.st_dev, status.st_ino
+        return None
+
+    def remove(self) -> None:
+        """Remove it, once, and if no other has taken its place."""
+        identity, self._identity = self._identity, None
+        if identity is not None and identity == self._found():
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+
 def given_or_new(
     sock: socket.socket | Iterable[socket.socket] | None, host: str, port: int
-) -> list[socket.socket]:
+) -> tuple[list[socket.socket], list[File]]:
     """Return the listening sockets that were given, or else new ones.
+
+    Returns:
+        The sockets, and what has to be removed when they are closed.
 
     Raises:
         OSError: An address cannot be had.
     """
     if sock is None:
-        return listen(host, port)
-    return [sock] if isinstance(sock, socket.socket) else list(sock)
+        return listen(host, port), [File(host)] if "/" in host else []
+    return [sock] if isinstance(sock, socket.socket) else list(sock), []
+
+
+def turn_away(sock: socket.socket, data: bytes) -> None:
+    """Say something to somebody who is not served, and close, without waiting.
+
+    Args:
+        sock: Its socket.
+        data: What it is told, if that can be sent at once; b"" for nothing.
+    """
+    with contextlib.closing(sock), contextlib.suppress(OSError):
+        sock.setblocking(False)
+        sock.send(data)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(_CHUNK)  # what has come already would make the end a reset
+
+
+def turn_all_away(listener: socket.socket, data: bytes) -> int:
+    """Do so to all who wait to be accepted, and return how many there were."""
+    listener.setblocking(False)
+    count = 0
+    with contextlib.suppress(OSError):  # there are no more
+        while count < _BACKLOG:  # or others might come all the time
+            sock, _ = listener.accept()
+            turn_away(sock, data)
+            count += 1
+    return count
 
 
 def own_address(sock: socket.socket) -> str:

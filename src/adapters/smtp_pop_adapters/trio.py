@@ -131,7 +131,7 @@ async def serve_smtp(
     port: int = 0,
     *,
     sock: socket.socket | Iterable[socket.socket] | None = None,
-    sessions: int = 200,
+    sessions: int = 1_000,
     report: Callable[[Exception], None] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
     **options: Unpack[SmtpServerOptions],
@@ -166,19 +166,30 @@ async def serve_smtp(
         xclient: Networks of the proxies and filters that may use XCLIENT and XFORWARD,
             written like those of `proxy_protocol`; the others are not offered it.
             None: there is neither.
-        sessions: How many sessions are served at once; further ones wait.
+        sessions: How many sessions are served at once.  Others hear 421 and are closed,
+            unless one can make room that has begun nothing, and waits for longer than
+            `patience`.  Each needs a
+            descriptor, of which many systems give a process 1,024.
+        sessions_per_address: How many of them may come from one address, or one network
+            of IPv6 with 64 bits; None: all.
+        failed_logins_per_address: How many logins from there may fail within 600
+            seconds, before nobody is let in from there for as long; None: all.
+        patience: Seconds; by default 10.
+        exempt: Networks that these bounds of an address do not hold for, and "unix" for
+            Unix sockets; by default those, and the host itself.
         report: Called with the mistakes of the application.  None: they are logged.
         task_status: Told the server once it listens.
         trace: Called with each line of each dialogue, secrets replaced.
 
     Raises:
         OSError: The address cannot be had.
-        ValueError: The domain or a network is none, or implicit TLS has no context.
+        ValueError: The domain, a network or a number is none, or implicit TLS has no
+            context.
     """
-    service = smtp_service(application, options)
-    listeners = given_or_new(sock, host, port)
+    service = smtp_service(application, options, sessions)
+    listeners, files = given_or_new(sock, host, port)
     await _run(
-        Server(_RUNTIME, listeners, service, sessions=sessions, report=report),
+        Server(_RUNTIME, listeners, service, files=files, report=report),
         task_status,
     )
 
@@ -189,7 +200,7 @@ async def serve_pop3(
     port: int = 0,
     *,
     sock: socket.socket | Iterable[socket.socket] | None = None,
-    sessions: int = 200,
+    sessions: int = 1_000,
     report: Callable[[Exception], None] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
     **options: Unpack[Pop3ServerOptions],
@@ -217,19 +228,24 @@ async def serve_pop3(
             without TLS only if `logins` allows it.
         tolerances: What is borne beyond the standard.
         proxy_protocol: As for `serve_smtp`.
-        sessions: How many sessions are served at once; further ones wait.
+        sessions: As for `serve_smtp`; others hear -ERR.
+        sessions_per_address: As for `serve_smtp`.
+        failed_logins_per_address: As for `serve_smtp`.
+        patience: As for `serve_smtp`.
+        exempt: As for `serve_smtp`.
         report: Called with the mistakes of the application.  None: they are logged.
         task_status: Told the server once it listens.
         trace: Called with each line of each dialogue, secrets replaced.
 
     Raises:
         OSError: The address cannot be had.
-        ValueError: The domain or a network is none, or implicit TLS has no context.
+        ValueError: The domain, a network or a number is none, or implicit TLS has no
+            context.
     """
-    service = pop3_service(application, options)
-    listeners = given_or_new(sock, host, port)
+    service = pop3_service(application, options, sessions)
+    listeners, files = given_or_new(sock, host, port)
     await _run(
-        Server(_RUNTIME, listeners, service, sessions=sessions, report=report),
+        Server(_RUNTIME, listeners, service, files=files, report=report),
         task_status,
     )
 
