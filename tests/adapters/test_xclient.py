@@ -2,6 +2,7 @@
 
 import gc
 import queue
+import socket
 from collections.abc import Iterator
 from typing import Final
 
@@ -108,3 +109,20 @@ def test_what_is_offered_may_be_less() -> None:
 def test_what_is_no_network_is_found_before_a_server_listens() -> None:
     with pytest.raises(ValueError, match="'localhost' does not appear"):
         serve_smtp(Asking, HOST, xclient=["localhost"])
+
+
+@pytest.mark.parametrize(
+    ("networks", "code"), [(["192.0.2.0/24"], 220), (["127.0.0.0/8"], 550)]
+)
+def test_behind_a_balancer_the_address_in_its_header_counts(
+    networks: list[str], code: int
+) -> None:
+    said = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nXCLIENT NAME=a\r\nQUIT\r\n"
+    with (
+        serve_smtp(Asking, HOST, proxy_protocol=TRUSTED, xclient=networks) as server,
+        socket.create_connection(server.addresses[0], 30) as sock,
+        sock.makefile("rb") as replies,
+    ):
+        sock.sendall(said)
+        _, answer, _ = replies
+        assert answer.startswith(b"%d " % code)
