@@ -79,9 +79,9 @@ class Limits:
             client that pipelines sends them after a refusal.
         idle_commands: Commands of a session, since the content of its last message,
             that serve no message: NOOP, RSET, VRFY, EHLO and all others but MAIL, RCPT,
-            DATA, BDAT, AUTH and QUIT.  Over it: 421.  In POP3 it is -ERR and the end,
-            for all but QUIT, PASS, APOP, AUTH, and those that name a message; RETR, TOP
-            and DELE begin the count anew.
+            DATA, BDAT, AUTH, XFORWARD and QUIT; XCLIENT begins the count anew.  Over
+            it: 421.  In POP3 it is -ERR and the end, for all but QUIT, PASS, APOP,
+            AUTH, and those that name a message; RETR, TOP and DELE begin it anew.
         refused_commands: Commands of a session, since the content of its last message,
             that had a no, also those out of order.  Over it: 421, or -ERR and the end.
             A client that pipelines meets as many at once as it names recipients.

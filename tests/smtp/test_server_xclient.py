@@ -311,6 +311,19 @@ def test_the_server_is_asked_whether_it_serves_the_new_client() -> None:
     assert seen[-2:] == [Ending.RESTARTED, Ending.REFUSED]
 
 
+def test_a_client_is_not_to_blame_for_the_commands_of_another() -> None:
+    limits = Limits(idle_commands=3, refused_commands=2)
+    noop = ask(b"NOOP\r\n" * 2, OK * 2)
+    wrong = ask(b"MAIL FROM:<>\r\n", b"503 Bad sequence of commands\r\n")
+    another = ask(b"XCLIENT NAME=a\r\n", GREETING)
+    served(*[*noop, *wrong, *another] * 2, *noop, *wrong, *BYE, limits=limits)
+
+
+def test_what_is_told_of_a_message_is_no_idle_command() -> None:
+    said = ask(b"XFORWARD NAME=a\r\n" * 3, OK * 3)
+    served(*HELLO, *said, *TRANSACTION, *BYE, limits=Limits(idle_commands=1))
+
+
 def test_a_client_is_not_to_blame_for_the_logins_of_another() -> None:
     door = Door()
     wrong = ask(b"AUTH PLAIN AGEAYg==\r\n", b"535 Authentication failed\r\n")

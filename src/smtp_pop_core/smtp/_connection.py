@@ -63,7 +63,7 @@ from ._extensions import Extension, Extensions, Size, known, usual
 from ._extensions import Limits as LimitsOffer
 from ._extensions import Xclient as XclientOffer
 from ._extensions import Xforward as XforwardOffer
-from ._forwarding import Attributes, Xclient
+from ._forwarding import Attributes, Xclient, Xforward
 from ._grammar import domain_of
 from ._inbound import Inbound
 from ._profile import RELAY, Profile
@@ -75,7 +75,7 @@ from ._trace import Trace
 
 _LIMITS: Final = Limits()
 _OF_MESSAGES: Final = frozenset(
-    {Mail, Rcpt, Data, Bdat, BdatLast, Auth, AuthResponse, Quit}
+    {Mail, Rcpt, Data, Bdat, BdatLast, Auth, AuthResponse, Quit, Xforward}
 )
 """What serves a message or its sender, or the end; all else is idle."""
 _TOLERANCES: Final = Tolerances()
@@ -576,6 +576,8 @@ class Connection(Endpoint[Event]):
             self._idle_commands = self._refused_commands = 0
         elif reply.code >= 400:
             self._refused_commands += 1
+        elif type(asked) is Xclient:  # the next one has done nothing yet
+            self._idle_commands = self._refused_commands = 0
         return data
 
     def _may_be_utf8(self, command: Command | None, code: int) -> bool:
