@@ -127,3 +127,53 @@ def test_a_rejection_says_what_was_asked_and_the_answer(
     assert error.command is command
     assert error.reply is reply
     assert error.temporary is temporary
+
+
+# Who stands behind a name
+
+
+def member(mailbox: str, name: str = "") -> smtp.Member:
+    return smtp.Member(smtp.parse_mailbox(mailbox, smtputf8=True), name)
+
+
+@pytest.mark.parametrize(
+    ("code", "lines", "members"),
+    [
+        # what RFC 5321 section 3.5.1 wants
+        (
+            250,
+            ("Fred Smith <smith@example.com>",),
+            [member("smith@example.com", "Fred Smith")],
+        ),
+        (250, ("smith@example.com",), [member("smith@example.com")]),
+        (250, ("<smith@example.com>",), [member("smith@example.com")]),
+        (
+            250,
+            ("Jon Postel <Postel@isi.example>", "Sam Q. Smith <SQSmith@x.example>"),
+            [
+                member("Postel@isi.example", "Jon Postel"),
+                member("SQSmith@x.example", "Sam Q. Smith"),
+            ],
+        ),
+        (250, ('"a<b" <"c>d"@x.example>',), []),
+        (250, ('Odd <"c>d"@x.example>',), [member('"c>d"@x.example', "Odd")]),
+        (250, ("2.1.5 Joe <joe@x.example>",), [member("joe@x.example", "Joe")]),
+        (250, ("2.1.5 joe@x.example",), [member("joe@x.example")]),
+        (
+            250,
+            ("Jürgen <jürgen@exämple.com>",),
+            [member("jürgen@exämple.com", "Jürgen")],
+        ),
+        (250, ("Joe <joe@x.example", "Joe <joe>", "joe", "", "<>", ">"), []),
+        (250, ("Joe <joe@x.example> (away)",), []),
+        (251, ("Not here; will go to <joe@y.example>",), [member("joe@y.example")]),
+        (251, ("Not here",), []),
+        (252, ("joe@x.example",), []),
+        (550, ("joe@x.example",), []),
+        (551, ("try <joe@y.example>",), []),
+    ],
+)
+def test_the_mailboxes_of_an_answer_are_read(
+    code: int, lines: tuple[str, ...], members: list[smtp.Member]
+) -> None:
+    assert list(smtp.Reply(code, lines).members) == members

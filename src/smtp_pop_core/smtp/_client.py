@@ -45,7 +45,7 @@ def verify(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Rep
     """Ask whether a user or mailbox exists.  RFC 5321 section 3.5.
 
     Returns:
-        250 or 251 with the mailbox; 252: the server will not say.
+        250 or 251 with the mailbox, in `Reply.members`; 252: the server will not say.
 
     Raises:
         Rejected: It does not, or the server does not tell.
@@ -57,7 +57,7 @@ def expand(conn: Connection, string: str, *, smtputf8: bool = False) -> Flow[Rep
     """Ask for the members of a mailing list.  RFC 5321 section 3.5.
 
     Returns:
-        250 with a member a line; 252: the server will not say.
+        250 with the mailboxes in `Reply.members`; 252: the server will not say.
 
     Raises:
         Rejected: There is no such list, or the server does not tell.

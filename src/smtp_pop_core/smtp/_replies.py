@@ -13,6 +13,7 @@ from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import ConnectionLost, ParseError
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
+from ._grammar import Mailbox, parse_mailbox
 
 
 class Command:
@@ -121,6 +122,19 @@ class EnhancedCode:
         return cls(*map(int, found.groups()))
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A mailbox as VRFY and EXPN are answered with it.  RFC 5321 section 3.5.1.
+
+    Attributes:
+        mailbox: Its address.
+        name: The name of its user, as written, or "" where none is given.
+    """
+
+    mailbox: Mailbox
+    name: str = ""
+
+
 _PATH: Final = re.compile(r'<((?:[^"<>]++|"[^"\\]*+(?:\\.[^"\\]*+)*")+)>')
 _UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
 
@@ -193,6 +207,19 @@ class Reply:
         return None if found is None else found[1]
 
     @property
+    def members(self) -> tuple[Member, ...]:
+        """The mailboxes in a 250 or 251 to VRFY or EXPN, a line each.
+
+        Lines that hold no address are left out.  A 252 has none: the server does not
+        vouch for what it says then.  All of it comes from the peer.
+        """
+        if self.code == 251:
+            lines: tuple[str, ...] = (f"<{self.forward_path}>",)
+        else:
+            lines = self.lines if self.code == 250 else ()
+        return tuple(filter(None, map(_member, lines)))
+
+    @property
     def text(self) -> str:
         r"""The lines joined with "\n".  It comes from the peer: see `lines`."""
         return "\n".join(self.lines)
@@ -207,6 +234,19 @@ class Reply:
             return f"{self.code} (secret)"
         words = [str(self.code), *map(str, filter(None, [self.enhanced])), *self.lines]
         return printable(" ".join(words)).rstrip(" ")
+
+
+def _member(line: str) -> Member | None:
+    """The mailbox in a line as "Joe <joe@example.com>" or "joe@example.com"."""
+    word, _, rest = line.partition(" ")
+    line = (rest if _ENHANCED.fullmatch(word) else line).strip(" ")
+    if not line.endswith(">"):
+        line = f"<{line}>"
+    name, _, path = line.partition("<")
+    try:
+        return Member(parse_mailbox(path[:-1], smtputf8=True), name.rstrip(" "))
+    except ParseError:
+        return None
 
 
 class Rejected(_Rejected):
