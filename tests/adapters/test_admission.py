@@ -168,6 +168,21 @@ def test_who_is_let_in_at_last_is_counted_where_the_proxy_says() -> None:
 # Failed logins
 
 
+def test_a_client_that_another_follows_on_a_seat_is_counted_no_more() -> None:
+    door = admission(sessions_per_address=1)
+    seat = seated(door, "192.0.2.9")
+    assert seat.enter(STRANGER) is None
+    assert seat.enter(STRANGER) is None
+    seated(door, "192.0.2.9").leave()
+    assert door.let_in(STRANGER) is Refusal.ADDRESS
+    assert seat.enter("192.0.2.2") is None
+    other = seated(door)
+    assert seat.enter(STRANGER) is Refusal.ADDRESS
+    other.leave()
+    seat.leave()
+    seated(door)
+
+
 def test_after_too_many_failed_logins_nobody_is_let_in_for_a_while() -> None:
     clock = Clock()
     door = admission(clock, failed_logins_per_address=3)

@@ -126,3 +126,14 @@ def test_behind_a_balancer_the_address_in_its_header_counts(
         sock.sendall(said)
         _, answer, _ = replies
         assert answer.startswith(b"%d " % code)
+
+
+def test_a_bound_of_sessions_from_one_address_is_for_the_clients_of_a_proxy() -> None:
+    with (
+        serve_smtp(Asking, HOST, xclient=TRUSTED, sessions_per_address=1) as server,
+        connect_smtp(*server.addresses[0]) as first,
+        connect_smtp(*server.addresses[0]) as second,
+    ):
+        first.xclient(Xclient(addr="192.0.2.7"))
+        with pytest.raises(smtp.Rejected, match="Too many connections"):
+            second.xclient(Xclient(addr="192.0.2.7"))

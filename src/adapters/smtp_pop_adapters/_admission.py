@@ -175,6 +175,7 @@ class Admission:
     def seat_at(self, seat: Seat, address: str) -> Refusal | None:
         """Say where the client of a seat is, and whether it may stay."""
         with self._lock:
+            self._let_go(seat)
             origin = self._origin(address)
             refusal = self._refusal(origin)
             if refusal is None:
@@ -214,10 +215,7 @@ class Admission:
         with self._lock:
             self._seats.discard(seat)
             self._leaving.discard(seat)
-            if seat.origin is not None:
-                self._origins[seat.origin] -= 1
-                if not self._origins[seat.origin]:
-                    del self._origins[seat.origin]
+            self._let_go(seat)
 
     def _origin(self, address: str) -> str | None:
         """Return the network that is bounded as one, None if it is not bounded."""
@@ -254,6 +252,14 @@ class Admission:
     def _hold(self, origin: str | None) -> None:
         if origin is not None:
             self._origins[origin] += 1
+
+    def _let_go(self, seat: Seat) -> None:
+        """Count a seat no more where its client is."""
+        origin, seat.origin = seat.origin, None
+        if origin is not None:
+            self._origins[origin] -= 1
+            if not self._origins[origin]:
+                del self._origins[origin]
 
     def _has_room(self) -> bool:
         most = self._terms.sessions
