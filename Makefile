@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check docs interop fuzz load clean
+.PHONY: demo test check docs interop fuzz load bench clean
 
 # Once for each adapter.
 demo: .venv/.demo
@@ -48,6 +48,12 @@ SCALE ?= full
 load: .venv/.dev
 	$(BIN)/python -m bench.load --scale $(SCALE)
 
+# Ours beside its peers.  SECTION="engines memory" for some of it; QUICK=1 for less of
+# all; ROUNDS=3 for how often each has its turn.
+bench: .venv/.bench
+	$(BIN)/python -m bench.run $(SECTION) $(if $(QUICK),--quick) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
+
 clean:
 	rm -rf .venv .venv-3.* build dist .coverage* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
@@ -67,4 +73,8 @@ clean:
 
 .venv/.fuzz: pyproject.toml | .venv/.made
 	$(BIN)/python -m pip install -q -e ".[fuzz]"
+	touch $@
+
+.venv/.bench: pyproject.toml | .venv/.made
+	$(BIN)/python -m pip install -q -e ".[bench]"
 	touch $@
