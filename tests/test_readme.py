@@ -10,7 +10,7 @@ import pytest
 
 README: Final = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS: Final = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-CLIENT, SERVER, POP3_CLIENT, POP3_SERVER, WITHOUT_IO = BLOCKS
+CLIENT, SERVER, POP3_CLIENT, POP3_SERVER, *ASYNC, WITHOUT_IO = BLOCKS
 
 
 @pytest.mark.parametrize("example", BLOCKS)
@@ -59,6 +59,15 @@ def test_the_pop3_client_and_server_talk() -> None:
             *("Subject: one", "", "Hello.", "Subject: two", "", ".dots"),
         ]
     )
+
+
+@pytest.mark.parametrize("example", ASYNC)
+def test_an_async_client_and_server_talk(example: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "alice@example.com sent b'Hello.\\r\\n'\n"
+    assert said.stderr == ""
 
 
 def test_the_example_without_io_runs() -> None:

@@ -917,6 +917,33 @@ async def test_a_reader_can_be_cancelled_at_any_await(kit: Kit) -> None:
     assert mailbox.opened == 0
 
 
+@asynchronous
+async def test_a_loop_over_messages_can_be_cancelled_at_any_await(kit: Kit) -> None:
+    mailbox = Mailbox(kit, MESSAGE, MESSAGE)
+    async with mail_server(kit, mailbox) as server:
+
+        async def fetch() -> None:
+            told: list[int] = []
+
+            async def progress(octets: int, total: int | None) -> None:
+                await kit.checkpoint()
+                told.append(octets)
+
+            async with pop3_client(kit, server, mechanism="CRAM-MD5") as client:
+                with client.within(30):
+                    async for message, blocks in client.retrieve_each(
+                        progress=progress
+                    ):
+                        if message.number == 1:
+                            assert await blocks.read() == MESSAGE
+                        await client.delete(message)
+                    assert told == [len(MESSAGE)] * 2
+
+        await every_await(kit, fetch)
+    assert mailbox.removed[-1] == {1, 2}
+    assert mailbox.opened == 0
+
+
 class Plain(maildrops.Store):
     """A mailbox with plain methods that counts as `Mailbox` does."""
 

@@ -170,6 +170,15 @@ def member(mailbox: str, name: str = "") -> smtp.Member:
         (251, ("Not here",), []),
         (252, ("joe@x.example",), []),
         (550, ("joe@x.example",), []),
+        (
+            553,
+            (
+                "5.1.4 Ambiguous; possibilities are",
+                "Joe <joe@x.example>",
+                "jo@x.example",
+            ),
+            [member("joe@x.example", "Joe"), member("jo@x.example")],
+        ),
         (551, ("try <joe@y.example>",), []),
     ],
 )

@@ -210,13 +210,14 @@ class Reply:
     def members(self) -> tuple[Member, ...]:
         """The mailboxes in a 250 or 251 to VRFY or EXPN, a line each.
 
-        Lines that hold no address are left out.  A 252 has none: the server does not
+        In a 553 those among which a name does not decide.  Lines that hold no address
+        are left out.  A 252 has none: the server does not
         vouch for what it says then.  All of it comes from the peer.
         """
         if self.code == 251:
             lines: tuple[str, ...] = (f"<{self.forward_path}>",)
         else:
-            lines = self.lines if self.code == 250 else ()
+            lines = self.lines if self.code in (250, 553) else ()
         return tuple(filter(None, map(_member, lines)))
 
     @property
