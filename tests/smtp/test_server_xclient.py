@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from driving import Close, Expect, Say, Shake, Step, Stop
+from driving import Close, Expect, Say, Shake, Step, Stop, cut_short, octets_said
 from serving import ENVELOPE, GO, Served
 from smtp_logins import logins
 from smtp_pop_core import Blocks, Limits, Negotiated, Note, Refusal, sasl, smtp
@@ -270,6 +270,21 @@ def test_a_mistake_at_the_greeting_is_451_and_nothing_is_taken() -> None:
     )
     assert got.ending is Ending.LOST
     assert [str(each) for each in got.driver.reports] == ["oops"]
+
+
+ANEW: Final[list[Step]] = [
+    *[*HELLO, *ask(b"XFORWARD NAME=a\r\n", OK)],
+    *ask(b"XCLIENT NAME=a\r\n", GREETING),
+    *[*HELLO, *MAIL],
+]
+
+
+@pytest.mark.parametrize("octets", range(octets_said(ANEW)))
+def test_a_lost_connection_ends_it_wherever_that_is(octets: int) -> None:
+    got = served(*cut_short(ANEW, octets, Close()))
+    assert got.ending is Ending.LOST
+    assert got.driver.reports == []
+    assert seen[-1] is Ending.LOST
 
 
 def test_a_server_that_stops_says_so_after_a_new_client_as_well() -> None:

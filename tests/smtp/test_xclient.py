@@ -6,10 +6,11 @@ Postfix XCLIENT_README and XFORWARD_README.
 import pytest
 
 from conversing import converse
-from driving import Expect, Say, Step, play
+from driving import Close, Expect, Say, Step, cut_short, octets_said, play
 from smtp_pop_core import (
     CLIENT,
     SERVER,
+    ConnectionLost,
     Flow,
     LocalProtocolError,
     Networks,
@@ -134,6 +135,19 @@ def test_what_fits_no_line_is_not_sent() -> None:
     command = Xclient(login="é" * 127)
     with pytest.raises(LocalProtocolError, match="longer than a line"):
         play(smtp.xclient(opened(), command))
+
+
+ANEW: list[Step] = [
+    *[Expect(b"XCLIENT NAME=a\r\n"), GREETING, EHLO, Say(b"250 mx.example\r\n")]
+]
+
+
+@pytest.mark.parametrize("octets", range(octets_said(ANEW)))
+def test_a_lost_connection_ends_it_wherever_that_is(octets: int) -> None:
+    conn = opened()
+    with pytest.raises(ConnectionLost):
+        play(smtp.xclient(conn, Xclient(name="a")), *cut_short(ANEW, octets, Close()))
+    assert conn.closed
 
 
 def test_a_filter_tells_where_a_message_came_from() -> None:
