@@ -105,6 +105,7 @@ class Served:
         session: str = "",
         trusted: str = "",
         gate: Gate | None = None,
+        in_flight: smtp.InFlight | None = None,
         **options: Any,
     ) -> None:
         told.clear()
@@ -126,6 +127,7 @@ class Served:
                 2525,
                 logins=logins,
                 session=session,
+                in_flight=in_flight,
                 gate=gate,
                 trusted=Networks([trusted] if trusted else []),
             )

@@ -26,7 +26,8 @@ LAYERS: Final[Mapping[float, str]] = {
     0.5: "_base64",
     1: "_abnf _foreign _lines _events _flow _gate _networks _table _transcript "
     "sasl/** proxy/**",
-    2: "_dots _endpoint _progress _security smtp/_grammar pop3/_grammar trace/**",
+    2: "_dots _endpoint _progress _security smtp/_grammar smtp/_in_flight "
+    "pop3/_grammar trace/**",
     3: "_proving _serving _source _waiting smtp/_replies smtp/_tolerances "
     "pop3/_responses pop3/_tolerances",
     4: "_proxied smtp/_commands smtp/_forwarding smtp/_status pop3/_commands",

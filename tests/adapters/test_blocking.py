@@ -881,6 +881,27 @@ def test_without_an_application_there_is_no_session() -> None:
         assert str(mistakes.get(timeout=30)) == "no application today"
 
 
+LARGE = b"a line of content\r\n" * 4_000  # so much that two are too much
+
+
+def test_all_sessions_together_hold_so_much_content() -> None:
+    limits = Limits(content=100_000)
+    options: Any = {"limits": limits, "content_in_flight": 100_000}
+    with (
+        serve_smtp(Store(), "127.0.0.1", **options) as server,
+        client_of(server) as one,
+        client_of(server) as other,
+    ):
+        for each in (one, other, one):  # what is answered is not held
+            result = each.send_mail("a@example.com", "b@example.com", LARGE)
+            assert result.outcome is smtp.Outcome.ACCEPTED
+
+
+def test_a_message_has_to_fit_into_what_all_may_hold() -> None:
+    with pytest.raises(ValueError, match="below what one message may have"):
+        serve_smtp(Store(), "127.0.0.1", content_in_flight=49_999_999)
+
+
 def test_a_flow_that_fails_is_reported() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
 

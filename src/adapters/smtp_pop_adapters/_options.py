@@ -81,6 +81,7 @@ class SmtpServerOptions(_ServerOptions, total=False):
     extensions: Iterable[smtp.Extension] | None
     tolerances: smtp.Tolerances
     profile: smtp.Profile
+    content_in_flight: int | None
     lmtp: bool
     xclient: Iterable[str | IPv4Network | IPv6Network] | None
 
@@ -242,6 +243,10 @@ def smtp_service(
         if tls is not None:
             extensions = (*extensions, smtp.extensions.StartTls())
     offered = tuple(extensions)
+    bound = options.get("content_in_flight")
+    if bound is not None and limits.content is not None and bound < limits.content:
+        raise ValueError("content_in_flight is below what one message may have")
+    in_flight = None if bound is None else smtp.InFlight(bound)
     trusted = Networks(options.get("xclient"))
     if options.get("xclient") is not None:
         given = {each.keyword for each in offered}
@@ -277,6 +282,7 @@ def smtp_service(
             trusted=trusted,
             gate=gate,
             session=name,
+            in_flight=in_flight,
         )
 
     domain = options.get("domain") or _own_name("")

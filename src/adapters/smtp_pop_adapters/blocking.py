@@ -164,6 +164,8 @@ def serve_smtp(
         extensions: What is offered.  None: `smtp.usual()`, and STARTTLS with `tls`.
         tolerances: What is borne beyond the standard.
         profile: What is asked of clients beyond the protocol, as `smtp.SUBMISSION`.
+        content_in_flight: Octets of content that all sessions together hold at once,
+            as `smtp.InFlight` says; None: as many as come.
         lmtp: Whether it is LMTP.  RFC 2033.
         proxy_protocol: Networks of the proxies in front, as "127.0.0.0/8", and "unix"
             for Unix sockets: who connects from there has to begin with a PROXY header,

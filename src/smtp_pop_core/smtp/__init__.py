@@ -46,6 +46,7 @@ from ._exchange import exchange
 from ._extensions import Extension, Extensions, Parameter, Verb, known, usual
 from ._forwarding import Source, Unavailable, Xclient, Xforward
 from ._grammar import Mailbox, own_domain, parse_forward_path, parse_mailbox
+from ._in_flight import InFlight
 from ._message import completed, count_hops, octets_of, recipients_of, sender_of
 from ._open import log_in, open, xclient
 from ._profile import RELAY, SUBMISSION, Profile
@@ -164,6 +165,7 @@ __all__ = [
     "Forwarded",
     "Envelope",
     "Ending",
+    "InFlight",
     "Mailbox",
     "parse_mailbox",
     "parse_forward_path",

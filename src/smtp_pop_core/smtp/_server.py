@@ -67,6 +67,7 @@ from ._connection import Connection
 from ._defaults import EARLY, FOREIGN
 from ._events import Event
 from ._forwarding import Attributes, Xclient, Xforward
+from ._in_flight import InFlight
 from ._refuse import REFUSALS, refuse
 from ._replies import Command, EnhancedCode, Reply
 from ._state import PIPELINED, State
@@ -77,6 +78,7 @@ _MALFORMED: Final = Reply(501, ("The exchange was given up",), EnhancedCode(5, 7
 _CANNOT_TELL: Final = Reply(454, ("Cannot tell for now",), EnhancedCode(4, 7, 0))
 _TOO_MANY: Final = Reply(421, ("Too many failed logins",), EnhancedCode(4, 7, 0))
 _FAILED: Final = Reply(451, ("Local error in processing",), EnhancedCode(4, 3, 0))
+_FULL: Final = Reply(452, ("Too much mail at once",), EnhancedCode(4, 3, 1))
 _TIMEOUT: Final = Reply(421, ("Timeout, closing",), EnhancedCode(4, 4, 2))
 _STOPPING: Final = Reply(421, ("Shutting down",), EnhancedCode(4, 3, 2))
 _UNAVAILABLE: Final = Reply(421, ("Not available now",), EnhancedCode(4, 3, 0))
@@ -129,6 +131,7 @@ def serve(
     gate: Gate | None = None,
     trusted: Networks = _NOBODY,
     session: str = "",
+    in_flight: InFlight | None = None,
 ) -> Flow[Ending]:
     """Serve one session to its end.
 
@@ -149,6 +152,8 @@ def serve(
             XCLIENT, and told of each login that has failed; None: all are served.
         trusted: Who may use XCLIENT and XFORWARD, if the connection has them.
         session: What names the session in the log, for the Peer.
+        in_flight: What bounds the content that all sessions of the server hold at once;
+            None: nothing does.
 
     Returns:
         Why the session has ended.  The connection can then be closed.
@@ -168,7 +173,9 @@ def serve(
         said = b"" if conn.tls else conn.send(_UNAVAILABLE)
         yield Report(error)
         return (yield from turn_away(conn, said))
-    serving = _Serving(conn, decider, peer, logins, gate, application, trusted)
+    serving = _Serving(
+        conn, decider, peer, logins, gate, application, trusted, in_flight
+    )
     try:
         ending = yield from serving.run()
     except TimeoutError:
@@ -209,6 +216,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         gate: Gate | None,
         factory: ApplicationFactory,
         trusted: Networks,
+        in_flight: InFlight | None,
     ) -> None:
         bases = (Application, AsyncApplication)
         super().__init__(conn, application, bases, peer, logins, gate)
@@ -222,6 +230,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
+        self._in_flight: Final = in_flight
+        self._taking = False  # the application is asked about content
+        self._full = False  # there is no room for what comes of it
 
     def failed(self) -> Reply:
         """Return the reply to what went wrong in the application."""
@@ -424,6 +435,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 return EARLY
             case Connect() if self.decides("connect"):
                 reply = yield from self.ask(application.connect)
+            case Mail(size=size) if not self._has_room(size or 0):
+                return _FULL
             case Mail() if self.decides("mail"):
                 reply = yield from self.ask(application.mail, command)
             case Rcpt() if self.decides("rcpt"):
@@ -455,13 +468,22 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if self._mail is None:
             raise AssertionError("content without MAIL")
         yield from self.flush()
+        try:
+            yield from self._take(self._mail)
+        finally:
+            self._let_go()
+
+    def _take(self, mail: Mail) -> Flow[None]:
         self._end = self._broken = self._verdict = None
+        self._full = False
         before = self._octets
         answer: object = NO_STORE
         if self.decides("message"):
-            envelope = Envelope(self._mail, tuple(self._rcpts))
+            envelope = Envelope(mail, tuple(self._rcpts))
             content = Content(self._piece)
+            self._taking = True
             answer = yield from self.ask(self._application.message, envelope, content)
+            self._taking = False  # what it has not read is not held
             content.ended = True  # to read it later gives nothing
         if isinstance(answer, Reply) and answer.code >= 400:
             self._verdict = answer
@@ -469,7 +491,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             with suppress(MessageAborted):
                 yield from self._piece()
         told = {
-            "sender": self._mail.sender,
+            "sender": mail.sender,
             "recipients": len(self._rcpts),
             "octets": self._octets - before,
         }
@@ -486,6 +508,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield Note(event, {**told, **said})
             self._peer._forwarded = None
 
+    def _has_room(self, octets: int) -> bool:
+        return self._in_flight is None or self._in_flight.fits(octets)
+
     def _answer_message(
         self, end: EndOfMessage, answer: object
     ) -> Flow[dict[int, int]]:
@@ -501,6 +526,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _replies(self, end: EndOfMessage, answer: object) -> Flow[list[Reply]]:
         """Turn what the application says to a message into the replies that are due."""
         due = self._conn.replies_due
+        if end.refusal is None and self._full:
+            return [_FULL] * due
         if answer is None or end.refusal is not None:
             return [self._conn.default_reply(end)] * due
         if isinstance(answer, Reply):
@@ -528,6 +555,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                     blocks.append(data)
                     octets += len(data)
                     self._octets += len(data)
+                    self._hold(len(data))
                 case EndOfMessage() as end:
                     self._end = end
                 case ConnectionClosed():
@@ -546,7 +574,23 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             raise MessageAborted("the content is incomplete") from self._broken
         if self._end is not None and self._end.refusal is not None:
             raise MessageAborted(str(self._end.refusal))
+        if self._full:
+            raise MessageAborted(str(_FULL))
         return b"".join(blocks)
+
+    def _hold(self, octets: int) -> None:
+        """Hold content that was received, or take note that there is no room for it."""
+        room = self._in_flight
+        if room is not None and self._taking and not room.hold(self, octets):
+            self._full = True
+            self._verdict = _FULL
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold no content any more, and take no more of it."""
+        self._taking = False
+        if self._in_flight is not None:
+            self._in_flight.release(self)
 
     def _answer_chunk(self, end: EndOfChunk) -> Flow[None]:
         """Answer a chunk; if the application has said no already, with that."""
