@@ -87,6 +87,7 @@ def test_recipients_beyond_the_limit_are_left_for_another_transaction() -> None:
     assert result.outcome is smtp.Outcome.PARTLY_ACCEPTED
     assert result.accepted == recipients[:2]
     assert result.retry == recipients[2:]
+    assert result.advice == smtp.Retry(0, smtp.Reason.RECIPIENTS, other_host=False)
 
 
 def test_domains_beyond_the_limit_are_left_as_well() -> None:

@@ -44,6 +44,15 @@ def test_a_result_says_when_the_first_is_to_be_tried_again() -> None:
     assert MIXED.advice == too_many
 
 
+def test_a_server_that_takes_nobody_is_not_asked_again_at_once() -> None:
+    ordinary, too_many = refused("y", 450), refused("z", 552)
+    expected = smtp.Retry(1800, smtp.Reason.RECIPIENTS, other_host=False)
+    assert MailResult(Outcome.REFUSED, (too_many,), None).advice == expected
+    greylisted = RecipientResult("g", Outcome.REFUSED, Reply(450, ("greylisted",)))
+    result = MailResult(Outcome.REFUSED, (ordinary, greylisted, too_many), None)
+    assert result.advice == greylisted.advice
+
+
 def test_without_hope_there_is_no_advice() -> None:
     for each in (ACCEPTED, IN_DOUBT, refused("x", 550)):
         result = MailResult(each.outcome, (each,), each.reply)

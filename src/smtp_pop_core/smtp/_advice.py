@@ -5,7 +5,7 @@ whether there is hope; words only for how long to wait.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -34,7 +34,8 @@ class Retry:
     """When and where to send a message again.
 
     Attributes:
-        after: How many seconds to wait first; 0: at once, in another transaction.
+        after: How many seconds to wait first; 0: at once, in another transaction, if
+            the server took others in this one.
         reason: Why it may be accepted then.
         other_host: Whether another host of the domain, its next MX, may take it, and
             can be tried without waiting.
@@ -43,6 +44,11 @@ class Retry:
     after: int
     reason: Reason
     other_host: bool
+
+    @property
+    def later(self) -> "Retry":
+        """The same, but not at once."""
+        return self if self.after else replace(self, after=_USUAL)
 
 
 # Words of servers.  Each of these is searched in time linear in the text.

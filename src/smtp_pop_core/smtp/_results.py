@@ -105,9 +105,12 @@ class MailResult:
     def advice(self) -> Retry | None:
         """When and where to send it again to the first of those in `retry`.
 
-        Each recipient has its own.  None: there is none to be tried again.
+        Each recipient has its own.  None: there is none to be tried again.  A server
+        that takes no recipient at all is never asked again at once.
         """
         found = [each.advice for each in self.recipients if each.advice is not None]
+        if not self.accepted:
+            found = [each.later for each in found]
         return min(found, key=lambda each: each.after, default=None)
 
     def _addresses(self, outcome: Outcome) -> list[str]:
