@@ -62,8 +62,8 @@ class Deadline:
     Attributes:
         seconds: Above 0, or None for no bound.
         idle: Whether what is read next begins something new, so that nothing is lost if
-            the peer is asked to go.  A server that is full may throw Stopping into such
-            a Read or Handshake, to make room for others.
+            the peer has to go.  A server that is full may let such a deadline pass at
+            once, to make room for others.
     """
 
     seconds: float | None

@@ -326,6 +326,30 @@ def test_stop_comes_before_what_the_peer_says(stop: Stop) -> None:
         assert stream.receive() == b"MAIL"
 
 
+def test_who_does_not_wait_cannot_be_dismissed(stop: Stop) -> None:
+    near, far = socket.socketpair()
+    stream = Stream(near, stop)
+    with contextlib.closing(stream), far:
+        stream.set_deadline(30, idle=True)
+        assert not stream.dismiss()
+        far.sendall(b"hello")
+        assert stream.receive() == b"hello"
+
+
+def test_who_waits_for_the_peer_can_be_dismissed(stop: Stop) -> None:
+    near, far = socket.socketpair()
+    stream = Stream(near, stop)
+    with contextlib.closing(stream), far:
+        stream.set_deadline(3600, idle=True)
+        reading = Background(stream.receive)
+        while not stream.dismiss():
+            pass
+        assert isinstance(reading.result(), TimeoutError)
+        stream.set_deadline(30)
+        assert not stream.transmit(b"bye")
+        assert far.recv(3) == b"bye"
+
+
 def test_stop_does_not_interrupt_a_write(stop: Stop) -> None:
     with stoppable(stop) as (stream, peer):
         stop.tell()

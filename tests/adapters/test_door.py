@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import select
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from asynchronous import HOST, KITS, Kit
-from certificates import server_context
+from certificates import NAME, client_context, server_context
 from loopback import Background, Raw, read_all
 from maildrops import OPEN_LOGINS, Store
 from smtp_pop_adapters import blocking
@@ -33,6 +34,7 @@ BUSY: Final = {
     "pop3": "-ERR [SYS/TEMP] Too many sessions, try again later",
 }
 GREETING: Final = {"smtp": "220 mx.example ESMTP", "pop3": "+OK mx.example POP3"}
+SECURE: Final[dict[str, Any]] = {"tls": server_context(), "implicit_tls": True}
 both: Final = pytest.mark.parametrize("protocol", ["smtp", "pop3"])
 
 
@@ -150,6 +152,13 @@ def drip(client: Raw, octets: bytes) -> None:
         client.sock.sendall(bytes([octet]))
 
 
+def dismissed_after_one_more(door: Door, clients: list[Raw]) -> bool:
+    """Let one more come; return whether all of these have been said something since."""
+    door.knock()
+    socks = [each.sock for each in clients]
+    return len(select.select(socks, (), (), 0)[0]) == len(socks)
+
+
 # How many
 
 
@@ -179,7 +188,7 @@ def test_inside_tls_a_full_server_says_nothing(serving: Serving, protocol: str) 
         door.until(lambda: bool(door.server.sessions))
         assert door.knock().rest() == b""
 
-    serving(protocol, meet, sessions=1, tls=server_context(), implicit_tls=True)
+    serving(protocol, meet, sessions=1, **SECURE)
 
 
 def test_a_client_that_speaks_first_hears_why_it_is_not_served() -> None:
@@ -267,21 +276,17 @@ def test_an_address_whose_logins_fail_is_not_let_in_any_more(
 def test_peers_that_drip_do_not_keep_others_out(
     serving: Serving, protocol: str
 ) -> None:
-    heard = {"smtp": b"421 4.3.2 Shutting down\r\n", "pop3": b""}
+    heard = {"smtp": b"421 4.4.2 Timeout, closing\r\n", "pop3": b""}
 
-    def meet(door: Door) -> Callable[[], None]:
+    def meet(door: Door) -> None:
         dripping = [door.enter() for _ in range(3)]
         for each in dripping:
             drip(each, b"NOO")
-        for _ in range(3):
-            assert door.enter().say("QUIT")
-        assert door.server.dismissed >= 1
-
-        def last() -> None:
-            for each in dripping:
-                assert each.rest() == heard[protocol]
-
-        return last
+        assert door.enter().say("NOOP")
+        door.until(partial(dismissed_after_one_more, door, dripping))
+        assert door.server.dismissed >= 3
+        for each in dripping:
+            assert each.rest() == heard[protocol]
 
     serving(protocol, meet, sessions=3, patience=0)
 
@@ -294,19 +299,29 @@ def test_who_begins_no_session_does_not_keep_others_out(
 
     def meet(door: Door) -> None:
         silent = [door.knock() for _ in range(2)]
-        door.until(lambda: door.server.sessions == 2)
-
-        def has_come() -> bool:
-            door.knock()
-            return bool(door.server.dismissed >= 2)
-
-        door.until(has_come)
+        door.until(partial(dismissed_after_one_more, door, silent))
         for each in silent:
             assert each.rest() == b""
 
-    secure = {"tls": server_context(), "implicit_tls": True}
     behind = {"proxy_protocol": ["127.0.0.0/8"]}
-    serving("smtp", meet, sessions=2, patience=0, **(secure if tls else behind))
+    serving("smtp", meet, sessions=2, patience=0, **(SECURE if tls else behind))
+
+
+def test_who_makes_room_hears_so_inside_tls(serving: Serving) -> None:
+    def meet(door: Door) -> None:
+        sock = door.knock().sock.dup()
+        tls = client_context().wrap_socket(sock, server_hostname=NAME)
+        with contextlib.closing(Raw(tls)) as client:
+            assert client.hear() == GREETING["smtp"]
+
+            def one_more() -> bool:
+                door.knock()
+                return bool(door.server.dismissed)
+
+            door.until(one_more)
+            assert client.rest() == b"421 4.4.2 Timeout, closing\r\n"
+
+    serving("smtp", meet, sessions=1, patience=0, **SECURE)
 
 
 def test_who_sends_a_message_is_not_asked_to_go(serving: Serving) -> None:

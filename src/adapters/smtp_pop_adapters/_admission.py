@@ -19,7 +19,7 @@ _PREFIX: Final = 64  # bits of an address of IPv6 that one site has.  RFC 6177 s
 
 
 class Guest(Protocol):
-    """The stream of a session."""
+    """The stream of a session, which may have to go."""
 
     @property
     def idle_since(self) -> float | None:
@@ -27,7 +27,7 @@ class Guest(Protocol):
         ...
 
     def dismiss(self) -> bool:
-        """Interrupt the wait with Stopping; return whether there was one."""
+        """Let the deadline of the wait pass; return whether there was a wait."""
         ...
 
 
@@ -142,7 +142,7 @@ class Admission:
 
     @property
     def dismissed(self) -> int:
-        """How many sessions were asked to go, to make room for others."""
+        """How many sessions were ended to make room for others."""
         return self._dismissed
 
     def close(self) -> None:
@@ -268,7 +268,7 @@ class Admission:
         return len(self._seats) < most or self._makes_room()
 
     def _makes_room(self) -> bool:
-        """Ask the session to go that has waited longest, if that was too long."""
+        """End the session that has waited longest, if that was too long."""
         now, patience = self._now(), self._terms.patience
         if self._nobody_before is not None and now < self._nobody_before:
             return False

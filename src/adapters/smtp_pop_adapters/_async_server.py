@@ -86,7 +86,7 @@ class Server:
 
     @property
     def dismissed(self) -> int:
-        """How many sessions were asked to go, to make room for others."""
+        """How many sessions were ended to make room for others."""
         return self._admission.dismissed
 
     def begin(self, spawn: Spawn, cancel: Callable[[], object]) -> None:

@@ -175,8 +175,7 @@ class Stream:
     Args:
         runtime: What runs us.
         wire: The connection.  It is owned from now on.
-        stop: What interrupts waiting for the peer, once, with Stopping.  `dismiss`
-            tells it.
+        stop: What interrupts waiting for the peer, once, with Stopping.
     """
 
     def __init__(self, runtime: Runtime, wire: Wire, stop: Stop | None = None) -> None:
@@ -193,24 +192,25 @@ class Stream:
 
         Args:
             seconds: How many; None: there is no bound.
-            idle: Whether nothing would be lost if the peer were asked to go.
+            idle: Whether nothing would be lost if the peer had to go.
         """
         self._deadline.set(seconds, idle=idle)
 
     @property
     def idle_since(self) -> float | None:
-        """When the wait has begun in which the peer can be asked to go, or None."""
+        """When the wait has begun in which nothing would be lost, or None."""
         return self._deadline.idle_since
 
     def dismiss(self) -> bool:
-        """Interrupt waiting for the peer with Stopping.
+        """Let the deadline pass of who waits for the peer.
 
         Returns:
             Whether somebody has waited; else nothing has happened.
         """
         if self._stop is None or not self._resting:
             return False
-        self._stop.tell()
+        self._deadline.pass_now()
+        self._stop.ring()
         return True
 
     def within(self, seconds: float) -> AbstractContextManager[None]:

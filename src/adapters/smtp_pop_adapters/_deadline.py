@@ -11,8 +11,8 @@ class Deadline:
         now: The clock, in seconds.
 
     Attributes:
-        idle_since: When the flow has said that nothing would be lost if the peer were
-            asked to go; None: it would, as the flow has said since.
+        idle_since: When the flow has said that nothing would be lost if the peer had to
+            go; None: it would, as the flow has said since.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -26,11 +26,15 @@ class Deadline:
 
         Args:
             seconds: How many; None: there is no bound.
-            idle: Whether nothing would be lost if the peer were asked to go.
+            idle: Whether nothing would be lost if the peer had to go.
         """
         now = self._now()
         self._flows = None if seconds is None else now + seconds
         self.idle_since = now if idle else None
+
+    def pass_now(self) -> None:
+        """Let what the flow has said end now, and not in its time."""
+        self._flows = self._now()
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:

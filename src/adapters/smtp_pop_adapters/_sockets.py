@@ -71,32 +71,31 @@ class Stream:
         self._begun = b""  # of a record of TLS that is half sent
         self._rest = threading.Lock()
         self._resting = False  # in a wait that can be interrupted
-        self._dismissed = False
 
     def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
         """Let reads and writes together take so many seconds from now.
 
         Args:
             seconds: How many; None: there is no bound.
-            idle: Whether nothing would be lost if the peer were asked to go.
+            idle: Whether nothing would be lost if the peer had to go.
         """
         self._deadline.set(seconds, idle=idle)
 
     @property
     def idle_since(self) -> float | None:
-        """When the wait has begun in which the peer can be asked to go, or None."""
+        """When the wait has begun in which nothing would be lost, or None."""
         return self._deadline.idle_since
 
     def dismiss(self) -> bool:
-        """Interrupt waiting for the peer, from another thread, with Stopping.
+        """Let the deadline pass of who waits for the peer in another thread.
 
         Returns:
             Whether somebody has waited; else nothing has happened.
         """
         with self._rest:
-            if self._stop is None or not self._resting:
+            if not self._resting:
                 return False
-            self._dismissed = True
+            self._deadline.pass_now()
             with contextlib.suppress(OSError):  # what wakes who waits in select
                 socket.socket.shutdown(self.sock, socket.SHUT_RD)
             return True
@@ -197,6 +196,7 @@ class Stream:
             except _BLOCKED as blocked:
                 self._wait_out(blocked, selectors.EVENT_READ, heed_stop=True)
                 self._heed_stop()
+                self._deadline.left()
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection of a listening socket, and where it comes from.
@@ -275,7 +275,7 @@ class Stream:
                 return
 
     def _heed_stop(self) -> None:
-        if self._stop is not None and (self._dismissed or self._stop.told.is_set()):
+        if self._stop is not None and self._stop.told.is_set():
             self._stop = None
             raise Stopping
 
@@ -335,7 +335,7 @@ class Stream:
             try:
                 selector.select(left)
             finally:
-                with self._rest:  # who is dismissed at the last moment hears it now
+                with self._rest:  # who is dismissed until now finds no time left
                     self._resting = False
 
 
