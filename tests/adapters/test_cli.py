@@ -536,6 +536,28 @@ def test_a_signal_lets_a_running_transaction_end(
     assert stored(root) == {"postmaster": [b"half a message\n"]}
 
 
+def test_what_happens_in_sessions_is_logged_if_that_is_wanted(root: Path) -> None:
+    arguments = ("--maildir", str(root), "--smtp", "127.0.0.1:0")
+    with Serving(*arguments, "--log-level", "info") as it:
+        assert send(str(it.port), "--to", "postmaster", stdin=MESSAGE).exit_code == 0
+        code, _, said = it.end()
+    assert code == 0
+    events = [line.split()[3] for line in said.splitlines()]
+    assert events == ["connected", "message_taken", "ended"]
+
+
+def test_so_many_sessions_are_served_at_once(root: Path) -> None:
+    arguments = ("--maildir", str(root), "--smtp", "127.0.0.1:0")
+    with (
+        Serving(*arguments, "--sessions", "1") as it,
+        socket.create_connection((it.host, it.port), 30) as one,
+        one.makefile("rb") as said,
+    ):
+        assert said.readline().startswith(b"220 ")
+        result = send(str(it.port), "--to", "postmaster", stdin=MESSAGE)
+        assert (result.exit_code, "421" in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_the_file_of_a_unix_socket_goes_with_the_server(
     root: Path, tmp_path: Path, workers: str

@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 import trustme
 
 from peers import free_port, public_folder, running
+from program import PROGRAM
 from smtp_pop_adapters.blocking import connect_pop3, connect_smtp
 from smtp_pop_core import sasl
 
@@ -25,14 +25,6 @@ CLIENT: Final = "127.0.0.7"  # where clients connect from
 ALICE: Final = sasl.Password("alice", "secret")
 MESSAGES: Final = [b"Subject: %d\r\n\r\n.dots\r\n" % number for number in range(4)]
 
-# `smtp-pop serve`, with what happens in its sessions on standard error.
-SERVE: Final = """
-import logging
-from smtp_pop_adapters.__main__ import main
-
-logging.getLogger("smtp_pop_adapters.sessions").setLevel(logging.INFO)
-main()
-"""
 CHECKS: Final = {
     "smtp": "option smtpchk EHLO balancer.example",
     "pop3": "option tcp-check\n    tcp-check expect rstring ^\\\\+OK",
@@ -70,7 +62,7 @@ class Backend:
         self._log = folder / f"{name}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, "serve", *map(str, arguments)],
+                [*PROGRAM, "serve", "--log-level", "info", *map(str, arguments)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

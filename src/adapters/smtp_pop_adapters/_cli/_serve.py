@@ -5,8 +5,8 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,7 @@ class _Service:
     limits: Limits
     proxy_protocol: tuple[str, ...] | None
     xclient: tuple[str, ...] | None
+    bounds: Mapping[str, int]
 
     def serve(
         self, adapter: Adapter, kind: Kind, listeners: Iterable[socket.socket]
@@ -71,6 +72,7 @@ class _Service:
                 apop=self.apop,
                 limits=self.limits,
                 proxy_protocol=self.proxy_protocol,
+                **self.bounds,
             )
         return adapter.serve(
             "smtp",
@@ -84,6 +86,7 @@ class _Service:
             proxy_protocol=self.proxy_protocol,
             xclient=self.xclient,
             lmtp=kind.lmtp,
+            **self.bounds,
         )
 
     def lets_in(self, kind: Kind) -> bool:
@@ -165,6 +168,28 @@ class _Service:
     help="Networks of proxies and filters, which may use XCLIENT and XFORWARD of SMTP.",
 )
 @click.option(
+    "--sessions",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="How many sessions each process serves at once on each listener; others hear "
+    "that it is busy.  [default: 1000; 200 with --adapter blocking]",
+)
+@click.option(
+    "--sessions-per-address",
+    type=click.IntRange(1, 1_000_000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="How many of them may come from one address other than the host itself.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["error", "warning", "info"]),
+    default="warning",
+    show_default=True,
+    help="What is logged on standard error; info: each login, message and session.",
+)
+@click.option(
     "--adapter",
     type=click.Choice(ADAPTERS),
     default="asyncio",
@@ -192,6 +217,9 @@ def serve(
     max_size: int,
     proxy_protocol: tuple[str, ...] | None,
     xclient: tuple[str, ...] | None,
+    sessions: int | None,
+    sessions_per_address: int,
+    log_level: str,
     adapter: str,
     workers: int,
     **listeners: tuple[tuple[str, int], ...],
@@ -218,7 +246,9 @@ def serve(
             "--apop needs passwords in clear: --user and no --users."
         )
     users, salt_key = make_users(secrets)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=log_level.upper()
+    )
     try:
         receiving = MaildirUsers(root, secrets, catch_all=catch_all, logins=users)
     except ValueError as error:
@@ -239,7 +269,12 @@ def serve(
         limits=Limits(content=max_size),
         proxy_protocol=proxy_protocol,
         xclient=xclient,
+        bounds={
+            "sessions_per_address": sessions_per_address,
+            **({} if sessions is None else {"sessions": sessions}),
+        },
     )
+    _allow_descriptors()
     chosen = adapter_of(adapter)
     with ExitStack() as stack:
         shares = open_shares(wanted, workers, stack)
@@ -290,6 +325,17 @@ def _supervise(
     close_others(shares)  # or who comes now would wait for us
     if not workers.stop():
         sys.exit(1)
+
+
+def _allow_descriptors() -> None:
+    """Take as many descriptors as the system gives us: each session needs one."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # as on Windows, which has no such bound
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says no bound, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _tls(
