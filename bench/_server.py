@@ -1,6 +1,7 @@
 """Servers for a load that `smtp-pop serve` is not made for, as a process.
 
 python _server.py idle ADAPTER SESSIONS       stores nothing
+python _server.py sink ADAPTER SESSIONS       takes every message and drops it
 python _server.py full-disk ADAPTER MAILDIRS  every 25th fsync finds no space
 """
 
@@ -15,7 +16,27 @@ from typing import Any
 from smtp_pop_adapters import maildir
 from smtp_pop_adapters._cli._adapters import Adapter, adapter_of
 from smtp_pop_adapters.maildir_application import MaildirUsers
-from smtp_pop_core import smtp
+from smtp_pop_core import AsyncBlocks, Blocks, Limits, smtp
+
+
+class Sink(smtp.Application):
+    """Takes every message and drops it."""
+
+    def message(self, envelope: smtp.Envelope, content: Blocks) -> smtp.Reply:
+        for _ in content:
+            pass
+        return smtp.Reply(250, ("Taken",))
+
+
+class AsyncSink(smtp.AsyncApplication):
+    """The same in async code."""
+
+    async def message(
+        self, envelope: smtp.Envelope, content: AsyncBlocks
+    ) -> smtp.Reply:
+        async for _ in content:
+            pass
+        return smtp.Reply(250, ("Taken",))
 
 
 async def serve(adapter: Adapter, application: Any, **options: Any) -> None:
@@ -45,6 +66,12 @@ def main(kind: str, name: str, argument: str) -> None:
     if kind == "idle":
         options = {"sessions": int(argument)}
         adapter.run(partial(serve, adapter, smtp.Application, **options))
+    elif kind == "sink":
+        sink = Sink if name == "blocking" else AsyncSink
+        limits = Limits(content=None)
+        adapter.run(
+            partial(serve, adapter, sink, sessions=int(argument), limits=limits)
+        )
     else:
         fill_disk()
         adapter.run(partial(serve, adapter, MaildirUsers(argument, ("alice", "bob"))))

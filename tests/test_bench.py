@@ -6,7 +6,8 @@ from typing import TypeAlias
 import pytest
 from bench._contents import dots_only, dotted, encoded, mixed, pieces, stuffed, text
 from bench._engines import PARTS
-from bench._goals import GOALS, Goal, verdicts
+from bench._goals import GOALS, GROWING, Goal, verdicts
+from bench._growth import WORKS
 from bench._measure import (
     OURS,
     Contender,
@@ -40,6 +41,16 @@ def test_every_engine_does_its_work_once(part: str) -> None:
     assert {
         len(figures) for them in outcome.figures.values() for figures in them.values()
     } == {1}
+
+
+@pytest.mark.parametrize("work", WORKS)
+def test_every_work_that_grows_is_done_at_two_sizes(work: str) -> None:
+    for size in (1, 3):
+        WORKS[work](size)()
+
+
+def test_the_goals_of_growth_name_works() -> None:
+    assert set(GROWING) <= set(WORKS)
 
 
 def test_the_goals_of_engines_name_what_is_measured() -> None:
