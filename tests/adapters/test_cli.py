@@ -399,6 +399,22 @@ def test_long_work_shows_its_progress_on_a_terminal() -> None:
     assert b"5.0/5.0 MB" in b"".join(shown)
 
 
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_a_long_message_shows_how_far_it_is(port: str, adapter: str) -> None:
+    where = ("--host", "127.0.0.1", "--port", port, "--from", "a@x", "--to", "alice@x")
+    with terminal() as shown:
+        sending = subprocess.run(
+            [*PROGRAM, "send", *where, "--adapter", adapter],
+            input=b"a line of a long message\n" * 200_000,
+            stdout=subprocess.PIPE,
+            stderr=sys.stderr,
+            timeout=60,
+            check=True,
+        )
+    assert sending.stdout == b"alice@x 250 2.0.0 Message accepted\n"
+    assert b"/5.2 MB" in b"".join(shown)
+
+
 @pytest.mark.parametrize("size", [1, 999_999, None])
 def test_short_work_shows_no_progress(size: int | None) -> None:
     with terminal() as shown, progress() as update:
