@@ -346,8 +346,12 @@ class Serving(ABC, Generic[E, A]):
             offered = self._logins.offered(tls=tls, negotiated=security)
             self._endpoint.offer_mechanisms(offered)
 
-    def flush(self) -> Flow[None]:
+    def flush(self, *, own_time: bool = True) -> Flow[None]:
         """Write what has been gathered.
+
+        Args:
+            own_time: Whether it has a time of its own; else the deadline that holds
+                is for it as well.
 
         Raises:
             TimeoutError: The peer does not take it.
@@ -355,7 +359,8 @@ class Serving(ABC, Generic[E, A]):
         if self._out:
             data, self._out = bytes(self._out), bytearray()
             self._deaf = True
-            yield Deadline(self._endpoint.limits.timeouts.write)
+            if own_time:
+                yield Deadline(self._endpoint.limits.timeouts.write)
             yield Write(data)
             self._deaf = False
 

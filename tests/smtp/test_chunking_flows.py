@@ -12,6 +12,7 @@ from conversing import converse
 from cutting import every_cut
 from driving import (
     Close,
+    Deaf,
     Driver,
     Expect,
     Peer,
@@ -736,6 +737,28 @@ def test_single_octets_do_not_push_the_deadline_of_a_chunk_back() -> None:
         *[*BEGUN, Say(b"BDAT 50\r\n"), *drops, Silence()],
         Expect(b"421 4.4.2 Timeout, closing\r\n"),
     )
+    assert served.peer.now == 180
+
+
+def test_chunks_of_single_octets_do_not_push_it_back_either() -> None:
+    """SEC-DOS-SLOW-b: each chunk has its answer, and only a full block new time."""
+    drops = [
+        step
+        for _ in range(17)
+        for step in (Wait(10), Say(b"BDAT 1\r\nx"), Expect(CHUNK_OK))
+    ]
+    served = serve(
+        Reading,
+        *[*BEGUN, *drops, Silence(), Expect(b"421 4.4.2 Timeout, closing\r\n")],
+    )
+    assert served.ending is Ending.TIMEOUT
+    assert served.peer.now == 180 + 10  # from the first chunk on
+
+
+def test_a_client_that_takes_no_answers_to_its_chunks_is_given_up() -> None:
+    chunk = Say(b"BDAT 1\r\nx")
+    served = serve(Reading, *BEGUN, chunk, Expect(CHUNK_OK), Deaf(), chunk)
+    assert served.ending is Ending.TIMEOUT
     assert served.peer.now == 180
 
 

@@ -261,9 +261,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         conn, delay = self._conn, self._conn.profile.greeting_delay
         if delay:
             yield from self.sleep(delay)
-        if conn.tls or not (yield Write(b"", heed=True)):
+        if conn.tls:
             return
         yield Deadline(conn.limits.timeouts.command, idle=True)
+        if not (yield Write(b"", heed=True)):
+            return
         yield from self.receive()
         if conn.trailing_data:  # else it has closed
             self._peer.early = True
@@ -603,9 +605,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _await_content(self) -> Flow[None]:
         try:
-            if self._out:
-                yield from self.flush()
-                yield Deadline(self._conn.limits.timeouts.block)
+            # A chunk of one octet, answered, does not push the deadline back either.
+            yield from self.flush(own_time=False)
             yield from self.receive()
         except TimeoutError as error:
             self._broken = error
