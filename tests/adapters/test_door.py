@@ -2,6 +2,8 @@
 
 import contextlib
 import gc
+import os
+import resource
 import select
 import socket
 import threading
@@ -102,10 +104,10 @@ class Serving:
                 serve = getattr(blocking, f"serve_{protocol}")
                 with serve(application, **options) as server:
                     last = meet(Door(server, clients))
-                    stopping = Background(server.stop)
+                    stopping = [Background(server.stop) for _ in range(2)]
                     (last or _nothing)()
                     clients.close()
-                    assert stopping.result() is None
+                    assert [each.result() for each in stopping] == [None] * 2
             else:
                 self._kit.run(
                     lambda: self._serve(protocol, application, meet, clients, options)
@@ -125,6 +127,7 @@ class Serving:
             last = await kit.thread(lambda: meet(Door(server, clients)))
             async with kit.tasks() as start:
                 start(server.stop)
+                start(server.stop)  # to stop it again is no mistake
                 await kit.thread(last or _nothing)
                 clients.close()
 
@@ -353,6 +356,35 @@ def test_who_is_asked_to_go_has_nothing_removed(serving: Serving) -> None:
     assert store.closed == 1
 
 
+# Who cannot be accepted
+
+
+def test_a_server_without_descriptors_says_so_once_and_waits_for_some(
+    serving: Serving,
+) -> None:
+    mistakes: list[Exception] = []
+
+    def meet(door: Door) -> None:
+        other, waiting = door.enter(), socket.socket()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.open(os.devnull, os.O_RDONLY)
+        os.close(free)
+        with contextlib.closing(Raw(waiting)) as client:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                waiting.connect(door.server.addresses[0])
+                door.until(lambda: bool(mistakes))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            other.say("QUIT")
+            other.close()
+            assert client.hear() == GREETING["smtp"]
+
+    serving("smtp", meet, report=mistakes.append)
+    assert [type(each) for each in mistakes] == [OSError]
+    assert "open files" in str(mistakes[0])
+
+
 # The end
 
 
@@ -409,14 +441,12 @@ def test_those_who_wait_are_turned_away_but_not_for_ever() -> None:
     assert [read_all(each) for each in clients] == [b"421 no\r\n"] * 2
 
 
-def test_a_server_can_be_stopped_again_while_it_ends(serving: Serving) -> None:
+def test_idle_sessions_are_told_of_the_end(serving: Serving) -> None:
     def meet(door: Door) -> Callable[[], None]:
         client = door.enter()
 
         def last() -> None:
             assert client.hear() == "421 4.3.2 Shutting down"
-            door.server.drain()
-            client.close()
 
         return last
 

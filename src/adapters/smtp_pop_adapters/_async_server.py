@@ -112,7 +112,7 @@ class Server:
                     continue
                 except OSError as error:  # too many descriptors, for example
                     self._troubles.meet(error)
-                    await self._runtime.pause(_PAUSE, self._stop)
+                    await self._runtime.pause(_PAUSE, self._changed)
                 else:
                     self._troubles.over()
                     self._start(sock, end_of(address), spawn)
@@ -175,6 +175,7 @@ class Server:
         self._stop.tell()
         for each in tuple(self._running.values()):
             each.stop.tell()
+        self._changed.ring()
 
     async def stop(self, timeout: float = 30) -> None:
         """Take no new sessions, end idle ones with 421, and let transactions end.
