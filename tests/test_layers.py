@@ -38,6 +38,7 @@ LAYERS: Final[Mapping[float, str]] = {
     6.5: "smtp/_extensions/",
     7: "smtp/_codec smtp/_reply_codec smtp/_events "
     "pop3/_codec pop3/_response_codec pop3/_events",
+    7.5: "smtp/_repertoire",
     8: "smtp/_connection pop3/_connection",
     8.5: "smtp/_refuse pop3/_refuse",
     9: "smtp/_application smtp/_results smtp/_message smtp/_exchange smtp/_needs "

@@ -14,33 +14,47 @@ class LineBuffer:
     rejects it: taking it for a line end is what makes SMTP smuggling possible.
 
     Every byte is searched once, however small the pieces it arrives in.  Taking a line
-    costs what the line costs: a bytearray forgets its front without moving the rest.
+    costs what the line costs, and what arrives when nothing is left is not copied.
     """
 
-    __slots__ = ("_data", "_dropped", "_searched")
+    __slots__ = ("_data", "_dropped", "_searched", "_start")
 
     def __init__(self) -> None:
-        self._data = bytearray()
-        self._searched = 0  # no CRLF begins before this offset
+        self._data: bytes | bytearray = b""
+        self._start = 0  # what stands before it has been taken
+        self._searched = 0  # no CRLF begins between the start and this offset
         self._dropped = b""  # the last octet of a line that is being dropped, else b""
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._data) - self._start
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
         if self._dropped:
             data = self._behind_dropped(data)
+        if self._start == len(self._data):
+            self._data = bytes(data)
+            self._start = self._searched = 0
+            return
+        if not isinstance(self._data, bytearray):
+            self._data = bytearray(self._data)
+        if self._start:  # a bytearray forgets its front without moving the rest
+            del self._data[: self._start]
+            self._searched = max(0, self._searched - self._start)
+            self._start = 0
         self._data += data
 
     def peek(self, limit: int | None = None) -> bytes:
         """Return what is there, up to limit octets, and leave it where it is."""
-        return bytes(self._data[:limit])
+        end = None if limit is None else self._start + limit
+        return bytes(self._data[self._start : end])
 
     def drop(self, count: int) -> None:
         """Remove so many octets from the front."""
-        del self._data[:count]
-        self._searched = 0
+        self._start = self._searched = self._start + count
+        if self._start == len(self._data):
+            self._data = b""  # it may have been a large block
+            self._start = self._searched = 0
 
     def take_line(self, limit: int) -> bytes | None:
         """Remove the next line and return it without its CRLF.
@@ -55,19 +69,22 @@ class LineBuffer:
             LineTooLong: The line is longer than limit.  It is dropped, also what of it
                 is still to come; the next call goes on with the line after it.
         """
-        end = self._data.find(b"\r\n", self._searched)
-        if end > limit - 2 or (end < 0 and len(self._data) >= limit):
-            start = self.peek(_START)
-            if end < 0:
-                self._dropped = bytes(self._data[-1:])
-            self.drop(end + 2 if end >= 0 else len(self._data))
-            raise LineTooLong(f"line is longer than {limit} octets", start)
-        if end < 0:
-            self._searched = max(0, len(self._data) - 1)  # the last may be a CR
+        data, start = self._data, self._start
+        if start == len(data):
+            self.drop(0)
             return None
-        line = bytes(self._data[:end])
-        self.drop(end + 2)
-        return line
+        end = data.find(b"\r\n", self._searched)
+        if 0 <= end <= start + limit - 2:
+            self._start = self._searched = end + 2
+            return bytes(data[start:end])
+        if end < 0 and len(data) - start < limit:
+            self._searched = max(start, len(data) - 1)  # the last may be a CR
+            return None
+        begun = self.peek(_START)
+        if end < 0:
+            self._dropped = bytes(data[-1:])
+        self.drop(end + 2 - start if end >= 0 else len(self))
+        raise LineTooLong(f"line is longer than {limit} octets", begun)
 
     def _behind_dropped(self, data: bytes) -> bytes:
         """Return what stands behind the line that is being dropped."""

@@ -1,6 +1,7 @@
 import tomllib
 from collections import Counter
 from contextlib import suppress
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from string import ascii_letters, digits
 from typing import Any
@@ -54,7 +55,8 @@ def offered_in(case: dict[str, Any]) -> list[Extension]:
 
 
 def codec_with(*extensions: Extension, space_after_colon: bool = False) -> Codec:
-    codec = Codec(extensions, Limits(), space_after_colon=space_after_colon, lmtp=False)
+    verbs = [verb for each in extensions for verb in each.verbs]
+    codec = Codec(verbs, Limits(), space_after_colon=space_after_colon, lmtp=False)
     codec.offer(Extensions({each.keyword: each for each in extensions}))
     return codec
 
@@ -245,6 +247,87 @@ def test_what_is_read_is_written_and_read_back() -> None:
     readable.clear()
     check_what_is_read()
     assert len(readable) >= 8, "too few of the lines were commands"
+
+
+PIECES = [
+    *(
+        '"',
+        "\\",
+        '\\"',
+        ".",
+        "-",
+        "@",
+        "a",
+        "1",
+        "é",
+        "\u3002",
+        "\u2028",
+        "(",
+        "\0",
+        "K",
+    ),
+    *(
+        "[",
+        "]",
+        ":",
+        "IPv6:",
+        "::",
+        "1.2.3.4",
+        "@r:",
+        ",",
+        " ",
+        "\u017f",
+        "\x80",
+        "\xa0",
+    ),
+]
+PATHS = st.builds(
+    "{}{}".format,
+    st.just("") | st.lists(st.sampled_from(PIECES), max_size=4).map("".join),
+    st.sampled_from(
+        ["", "a@b", "@b", '"@[1.2.3.4]', "@[IPv6:::1]", "é@é", "postmaster"]
+    ),
+)
+MAIL_PARAMETERS = [
+    *(" SIZE=1", " BODY=8bitmime", " SMTPUTF8", " RET=FULL", " ENVID=a+20b", ""),
+    *(" ENVID=a+0Ab", " ENVID=+FF", " AUTH=<>", " AUTH=a@b", " AUTH=a+0Ab", " AUTH=a"),
+]
+RCPT_PARAMETERS = [
+    *("", " NOTIFY=NEVER", " NOTIFY=DELAY,DELAY", " NOTIFY=NEVER,DELAY", " ORCPT=a;"),
+    *(" ORCPT=rfc822;a@b", " ORCPT=(;a", " ORCPT=a;+0A", " ORCPT=utf-8;\\x{85}"),
+]
+addressed: Counter[type[smtp.Command]] = Counter()
+
+
+def parameters(given: list[str]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(given), max_size=3).map("".join)
+
+
+@settings(max_examples=1_000, derandomize=True)
+@given(
+    st.builds("MAIL FROM:<{}>{}".format, PATHS, parameters(MAIL_PARAMETERS))
+    | st.builds("RCPT TO:<{}>{}".format, PATHS, parameters(RCPT_PARAMETERS))
+)
+def check_what_was_read_is_checked_again(line: str) -> None:
+    with suppress(BadLine):
+        command = FULL.read_command(line.encode("utf-8"), allow)
+        assert isinstance(command, (smtp.Mail, smtp.Rcpt))
+        again = replace(command)  # __init__ checks all fields
+        assert again == command
+        assert repr(again) == repr(command)
+        addressed[type(command)] += 1
+
+
+def test_a_command_that_was_read_would_pass_the_checks_of_one_that_is_made() -> None:
+    check_what_was_read_is_checked_again()
+    assert min(addressed[smtp.Mail], addressed[smtp.Rcpt]) > 15
+
+
+def test_a_command_that_was_read_cannot_be_changed() -> None:
+    for line in (b"MAIL FROM:<a@b> SIZE=1", b"RCPT TO:<a@b>"):
+        command = FULL.read_command(line, allow)
+        with pytest.raises(FrozenInstanceError):
+            command.extra = ()  # type: ignore[attr-defined]
 
 
 # Parts of the table that have no line of their own in the data

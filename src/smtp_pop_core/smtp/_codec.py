@@ -7,7 +7,7 @@ the reply that is due.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .._abnf import upper
 from .._base64 import decode_base64, encode_base64
@@ -33,8 +33,11 @@ from ._commands import (
     Rset,
     StartTls,
     Vrfy,
+    mail_as_read,
+    rcpt_as_read,
 )
-from ._extensions import Extension, Extensions, Parameter, Verb
+from ._extensions import Extensions, Parameter, Verb
+from ._extensions._extension import NO_EXTENSIONS
 from ._grammar import split_forward_path, split_parameters, split_reverse_path
 from ._replies import Command, EnhancedCode, Reply
 from ._state import NotOffered
@@ -63,11 +66,11 @@ class BadLine(ParseError):
         self.octets: Final = octets
 
 
-def _no_argument(kind: type[Command]) -> Callable[[str], Command]:
+def _no_argument(command: Command) -> Callable[[str], Command]:
     def read(arguments: str) -> Command:
         if arguments:
             raise BadLine(501, "No argument allowed", 5, 4)
-        return kind()
+        return command
 
     return read
 
@@ -104,12 +107,12 @@ _SMTP_VERBS: Final = (
 )
 _LMTP_VERBS: Final = (Verb("LHLO", Lhlo, Lhlo, attrgetter("domain")),)
 _VERBS: Final = (
-    Verb("DATA", Data, _no_argument(Data), _write_nothing),
-    Verb("RSET", Rset, _no_argument(Rset), _write_nothing),
-    Verb("QUIT", Quit, _no_argument(Quit), _write_nothing),
+    Verb("DATA", Data, _no_argument(Data()), _write_nothing),
+    Verb("RSET", Rset, _no_argument(Rset()), _write_nothing),
+    Verb("QUIT", Quit, _no_argument(Quit()), _write_nothing),
     Verb("HELP", Help, Help, attrgetter("topic")),
     Verb("NOOP", Noop, Noop, attrgetter("text")),
-    Verb("STARTTLS", StartTls, _no_argument(StartTls), _write_nothing),
+    Verb("STARTTLS", StartTls, _no_argument(StartTls()), _write_nothing),
     Verb("AUTH", Auth, _read_auth, _write_auth),
 )
 
@@ -153,7 +156,7 @@ class Codec:
 
     def __init__(
         self,
-        extensions: Iterable[Extension],
+        verbs: Iterable[Verb],
         limits: Limits,
         *,
         space_after_colon: bool,
@@ -161,37 +164,25 @@ class Codec:
     ) -> None:
         self._space_after_colon = space_after_colon
         self._limits = limits
-        self._by_verb: dict[bytes, tuple[type[Command], Callable[[str], Command]]] = {}
-        self._by_kind: dict[type[Command], tuple[str, Callable[[Any], str]]] = {}
-        for verb in (
-            *(_LMTP_VERBS if lmtp else _SMTP_VERBS),
-            *_VERBS,
-            Verb("MAIL", Mail, self._read_mail, self._write_mail),
-            Verb("RCPT", Rcpt, self._read_rcpt, self._write_rcpt),
-            Verb("VRFY", Vrfy, self._read_vrfy, self._write_string),
-            Verb("EXPN", Expn, self._read_expn, self._write_string),
-            *(verb for extension in extensions for verb in extension.verbs),
-        ):
-            self._by_verb[verb.name.encode("ascii")] = verb.command, verb.read
-            self._by_kind[verb.command] = verb.name, verb.write
-        self.offer(Extensions({}))
+        self._by_verb, self._by_kind = _LMTP if lmtp else _SMTP
+        if verbs:
+            readers, writers = _tables(verbs)
+            self._by_verb = {**self._by_verb, **readers}
+            self._by_kind = {**self._by_kind, **writers}
+        self.offer(NO_EXTENSIONS)
 
     def offer(self, offered: Extensions) -> None:
         """Take the extensions that hold from now on."""
         self.utf8 = "SMTPUTF8" in offered
         self._binary = "BINARYMIME" in offered
-        self._mail: dict[str, Parameter] = {}
-        self._rcpt: dict[str, Parameter] = {}
+        self._mail = offered.mail
+        self._rcpt = offered.rcpt
+        limits = self._limits
         self._longest = {
-            Auth: self._limits.auth_line,
-            Mail: self._limits.command_line,
-            Rcpt: self._limits.command_line,
+            Auth: limits.auth_line,
+            Mail: limits.command_line + offered.mail_octets,
+            Rcpt: limits.command_line + offered.rcpt_octets,
         }
-        for extension in offered.values():
-            self._mail.update(extension.mail)
-            self._rcpt.update(extension.rcpt)
-            self._longest[Mail] += extension.mail_octets
-            self._longest[Rcpt] += extension.rcpt_octets
         self.longest = max(self._longest.values())
 
     def read_command(
@@ -207,19 +198,18 @@ class Codec:
             BadLine: The line is not a command, or malformed.
             OutOfOrder: It may not come now.
         """
-        name, _, arguments = line.rstrip(b" \t").partition(b" ")
-        verb = name.upper()
-        if verb == b"BDAT":
-            return _read_bdat(arguments, check)
-        found = self._by_verb.get(verb)
+        verb, _, arguments = line.rstrip(b" \t").partition(b" ")
+        found = self._by_verb.get(verb) or self._by_verb.get(verb.upper())
         if found is None:
+            if verb.upper() == b"BDAT":
+                return _read_bdat(arguments, check)
             raise BadLine(500, "Command not recognized", 5, 1)
         kind, read = found
         check(kind)
         if len(line) + 2 > self._longest.get(kind, self._limits.command_line):
             raise BadLine(500, "Line too long", 5, 2)
         try:
-            return read(self._text(arguments))
+            return read(self, self._text(arguments))
         except BadLine:
             raise
         except ValueError as error:
@@ -243,7 +233,7 @@ class Codec:
         if kind not in self._by_kind:
             raise OutOfOrder(f"{kind.__name__} is not a command here")
         name, write = self._by_kind[kind]
-        arguments = write(command)
+        arguments = write(self, command)
         line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
         data = line.encode("utf-8")
         longest = self._longest.get(kind, self._limits.command_line)
@@ -257,16 +247,17 @@ class Codec:
 
     def _read_mail(self, arguments: str) -> Mail:
         sender, rest = self._read_path(arguments, "FROM:", split_reverse_path, 7)
-        fields = _read_parameters(rest, self._mail, utf8=self.utf8)
+        fields = _read_parameters(rest, self._mail, utf8=self.utf8) if rest else {}
         if not sender.isascii() and "smtputf8" not in fields:
             raise BadLine(550, "A non-ASCII sender needs SMTPUTF8", 6, 7)
-        if fields.get("body") is Body.BINARYMIME and not self._binary:
+        if fields and fields.get("body") is Body.BINARYMIME and not self._binary:
             raise BadLine(501, "BODY=BINARYMIME is not offered", 5, 4)
-        return Mail(sender, **fields)
+        return mail_as_read(sender, fields)
 
     def _read_rcpt(self, arguments: str) -> Rcpt:
         recipient, rest = self._read_path(arguments, "TO:", split_forward_path, 3)
-        return Rcpt(recipient, **_read_parameters(rest, self._rcpt, utf8=self.utf8))
+        fields = _read_parameters(rest, self._rcpt, utf8=self.utf8) if rest else {}
+        return rcpt_as_read(recipient, fields)
 
     def _read_path(
         self,
@@ -276,12 +267,15 @@ class Codec:
         detail: int,
     ) -> tuple[str, str]:
         path = arguments[len(keyword) :]
-        if upper(arguments[: len(keyword)]) != keyword:
+        if (
+            not arguments.startswith(keyword)
+            and upper(arguments[: len(keyword)]) != keyword
+        ):
             raise BadLine(501, f"Syntax: {keyword}<address>", 5, 4)
         if self._space_after_colon:
             path = path.lstrip(" ")
         try:
-            return split(path, utf8=self.utf8)
+            return split(path, utf8=not path.isascii())  # then SMTPUTF8 holds
         except ValueError as error:
             raise BadLine(501, "Bad address syntax", 1, detail) from error
 
@@ -318,11 +312,54 @@ class Codec:
         return f"{command.string} SMTPUTF8"
 
 
+_Readers: TypeAlias = Mapping[
+    bytes, tuple[type[Command], Callable[[Codec, str], Command]]
+]
+_Writers: TypeAlias = Mapping[type[Command], tuple[str, Callable[[Codec, Any], str]]]
+
+
+def _tables(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
+    """Return the readers and writers of verbs that do not ask the codec."""
+
+    def reader(read: Callable[[str], Command]) -> Callable[[Codec, str], Command]:
+        return lambda _, arguments: read(arguments)
+
+    def writer(write: Callable[[Any], str]) -> Callable[[Codec, Any], str]:
+        return lambda _, command: write(command)
+
+    readers = {each.name.encode(): (each.command, reader(each.read)) for each in verbs}
+    writers = {each.command: (each.name, writer(each.write)) for each in verbs}
+    return readers, writers
+
+
+def _with_codec(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
+    """Return the same with the verbs that depend on what was offered."""
+    readers, writers = _tables(verbs)
+    return (
+        {
+            b"MAIL": (Mail, Codec._read_mail),
+            b"RCPT": (Rcpt, Codec._read_rcpt),
+            b"VRFY": (Vrfy, Codec._read_vrfy),
+            b"EXPN": (Expn, Codec._read_expn),
+            **readers,
+        },
+        {
+            Mail: ("MAIL", Codec._write_mail),
+            Rcpt: ("RCPT", Codec._write_rcpt),
+            Vrfy: ("VRFY", Codec._write_string),
+            Expn: ("EXPN", Codec._write_string),
+            **writers,
+        },
+    )
+
+
+_SMTP: Final = _with_codec((*_SMTP_VERBS, *_VERBS))
+_LMTP: Final = _with_codec((*_LMTP_VERBS, *_VERBS))
+
+
 def _read_parameters(
     text: str, known: Mapping[str, Parameter], *, utf8: bool
 ) -> dict[str, Any]:
-    if not text:
-        return {}
     fields: dict[str, Any] = {}
     extra: list[tuple[str, str | None]] = []
     given = split_parameters(text, utf8=utf8)

@@ -50,13 +50,13 @@ NEEDS_UTF8: Final = _reply(553, "5.6.7", "A non-ASCII recipient needs SMTPUTF8")
 TOO_LARGE: Final = _reply(552, "5.3.4", "Message too large")
 BARE: Final = _reply(550, "5.6.0", "Bare CR or LF in the message")
 EIGHT_BIT: Final = _reply(554, "5.6.3", "8-bit content needs BODY=8BITMIME")
+_CHUNK_ACCEPTED: Final = _reply(250, "2.0.0", "Chunk accepted")
+_MESSAGE_ACCEPTED: Final = _reply(250, "2.0.0", "Message accepted")
 
 _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
     Mail: _reply(250, "2.1.0", "Sender OK"),
     Rcpt: _reply(250, "2.1.5", "Recipient OK"),
     Data: Reply(354, ("End data with <CR><LF>.<CR><LF>",)),
-    EndOfChunk: _reply(250, "2.0.0", "Chunk accepted"),
-    EndOfMessage: _reply(250, "2.0.0", "Message accepted"),
     Rset: _reply(250, "2.0.0", "OK"),
     Noop: _reply(250, "2.0.0", "OK"),
     Vrfy: _reply(252, "2.5.0", "Cannot verify, but will accept and try"),
@@ -81,19 +81,21 @@ def default_reply(command: Command, domain: str, *, lmtp: bool = False) -> Reply
         domain: The server's name.
         lmtp: Whether the server speaks LMTP.
     """
+    reply = _DEFAULTS.get(type(command))
+    if reply is not None:
+        return reply
     match command:
+        case EndOfMessage(refusal=refusal):
+            return refusal or _MESSAGE_ACCEPTED
+        case EndOfChunk(refusal=refusal):
+            return refusal or _CHUNK_ACCEPTED
+        case BadCommand(reply=reply):
+            return reply
         case Connect():
             return Reply(220, (f"{domain} {'LMTP' if lmtp else 'ESMTP'}",))
         case Helo():
             return Reply(250, (domain,))
         case Quit():
             return _reply(221, "2.0.0", f"{domain} closing")
-        case BadCommand(reply=reply):
-            return reply
-        case (
-            EndOfMessage(refusal=Reply() as refusal)
-            | EndOfChunk(refusal=Reply() as refusal)
-        ):
-            return refusal
         case _:
-            return _DEFAULTS.get(type(command), NOT_OFFERED)
+            return NOT_OFFERED

@@ -176,6 +176,9 @@ class Reply:
         if self.enhanced and self.enhanced.status_class != self.code // 100:
             raise ValueError(f"{self.enhanced} does not go with {self.code}")
 
+    def __hash__(self) -> int:
+        return hash(self.lines)  # that of all fields takes 0.5 µs
+
     @property
     def cls(self) -> ReplyClass:
         """The class of the code, by which a client acts."""

@@ -6,7 +6,7 @@ uses those that the server offers.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from .._replies import Command
 from .._state import Table
@@ -114,12 +114,29 @@ class Unknown(Extension):
 
 
 class Extensions(Mapping[str, Extension]):
-    """Extensions by their keyword, in the order of the EHLO response."""
+    """Extensions by their keyword, in the order of the EHLO response.
 
-    __slots__ = ("_offers",)
+    Attributes:
+        keywords: The keywords alone.
+        mail: The parameters that they add to MAIL, by keyword.
+        rcpt: The parameters that they add to RCPT.
+        mail_octets: How much longer a MAIL line may be.
+        rcpt_octets: How much longer a RCPT line may be.
+    """
+
+    __slots__ = ("_offers", "keywords", "mail", "mail_octets", "rcpt", "rcpt_octets")
 
     def __init__(self, offers: Mapping[str, Extension]) -> None:
         self._offers = offers
+        self.keywords: Final = frozenset(offers)
+        self.mail: Final[dict[str, Parameter]] = {}
+        self.rcpt: Final[dict[str, Parameter]] = {}
+        self.mail_octets = self.rcpt_octets = 0
+        for each in offers.values():
+            self.mail.update(each.mail)
+            self.rcpt.update(each.rcpt)
+            self.mail_octets += each.mail_octets
+            self.rcpt_octets += each.rcpt_octets
 
     def __getitem__(self, keyword: str) -> Extension:
         return self._offers[keyword]
@@ -139,3 +156,6 @@ class Extensions(Mapping[str, Extension]):
             if isinstance(offer, kind):
                 return offer
         return None
+
+
+NO_EXTENSIONS: Final = Extensions({})
