@@ -219,11 +219,12 @@ _ORCPT: Final = st.one_of(
     ),
     st.tuples(st.just("utf-8"), st.text(PRINTABLE | BEYOND, min_size=1, max_size=20)),
 )
+_UNAVAILABLE: Final = frozenset(each.value for each in smtp.Unavailable)
 _WORD: Final = st.text(
     st.sampled_from(ascii_letters + digits + "!#$%&'*+-./:=?[]^_`{|}~"),
     min_size=1,
     max_size=16,
-)
+).filter(lambda word: word.upper() not in _UNAVAILABLE)
 _IP: Final = (st.ip_addresses(v=4) | st.ip_addresses(v=6)).map(str)
 _TCP_PORT: Final = st.integers(0, 65535)
 _CHUNK_SIZE: Final = st.integers(0, 10**18)
