@@ -119,11 +119,14 @@ class Ask:
         arguments: Its arguments.  A `Content` among them is handed over as `Blocks` or
             `AsyncBlocks`.
         shield: Whether it is carried out to its end, also if the flow is cancelled.
+        quick: Whether it surely does not block.  A driver that has a loop calls it
+            there, and any other plain function in a thread.
     """
 
     function: Callable[..., object]
     arguments: tuple[object, ...] = ()
     shield: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)

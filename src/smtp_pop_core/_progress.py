@@ -9,7 +9,7 @@ Progress: TypeAlias = Callable[[int, int | None], object]
 """Called with the octets so far, and with all there will be or None.
 
 If it raises, the content is not ended and the connection is closed.  Whoever runs the
-flow awaits what it returns, where that applies.
+flow awaits what it returns, where that applies; it does not block.
 """
 
 
@@ -39,4 +39,4 @@ class Told:
         """Say that there are so many octets more."""
         self._octets += octets
         if self._progress is not None and octets:
-            yield Ask(self._progress, (self._octets, self._total))
+            yield Ask(self._progress, (self._octets, self._total), quick=True)

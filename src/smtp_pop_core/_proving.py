@@ -84,7 +84,7 @@ class Login(ABC, Generic[C, A]):
             ValueError: The credentials cannot be used.  Nothing was sent.
         """
         conn = self._endpoint
-        nonce: str = yield Ask(security.nonce)
+        nonce: str = yield Ask(security.nonce, quick=True)
         context = security.context(nonce, service, conn.mechanisms, negotiated)
         prover = self._mechanism.begin(credentials, context)
         unsaid = prover.initial

@@ -30,7 +30,7 @@ def enter(
     header = visitor.proxy
     if gate is None or header is None or header.source is None:
         return None
-    refusal: Refusal | None = yield Ask(gate.enter, (visitor.address,))
+    refusal: Refusal | None = yield Ask(gate.enter, (visitor.address,), quick=True)
     return None if refusal is None else refuse(refusal)
 
 

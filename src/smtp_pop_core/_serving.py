@@ -177,10 +177,11 @@ class Serving(ABC, Generic[E, A]):
         function: Callable[..., object],
         *arguments: object,
         shield: bool = False,
+        quick: bool = False,
     ) -> Flow[Any]:
         """Ask the application; its mistakes are reported, and answered `failed`."""
         try:
-            answer = yield Ask(function, arguments, shield)
+            answer = yield Ask(function, arguments, shield, quick)
         except MessageAborted:
             return self.failed()
         except Exception as error:
@@ -242,7 +243,7 @@ class Serving(ABC, Generic[E, A]):
         """
         conn, security = self._endpoint, self._visitor.security
         try:
-            nonce: str = yield Ask(logins.nonce)
+            nonce: str = yield Ask(logins.nonce, quick=True)
             context = logins.context(nonce, conn.domain, conn.mechanisms, security)
             return logins.begin(mechanism, context, initial)
         except Exception as error:
@@ -291,7 +292,7 @@ class Serving(ABC, Generic[E, A]):
         """Let the time of a failed login pass; return whether it was one too many."""
         self._failed_logins += 1
         if self._gate is not None:
-            yield Ask(self._gate.login_failed, (self._visitor.address,))
+            yield Ask(self._gate.login_failed, (self._visitor.address,), quick=True)
         if self._delay:
             yield from self.flush()
             yield from self.sleep(self._delay)

@@ -73,17 +73,18 @@ class Source:
             case Blocks():  # before Readable: their read() is another one
                 self.piece = self._calls(next, (iter(content), _END))
             case AsyncBlocks():
-                self.piece = self._calls(anext, (aiter(content), _END))
+                self.piece = self._calls(anext, (aiter(content), _END), quick=True)
             case _ if hasattr(content, "read"):  # quicker than to ask for a Readable
                 self.piece = self._calls(content.read, (block,))
             case AsyncIterable():
-                self.piece = self._calls(anext, (aiter(content), _END))
+                self.piece = self._calls(anext, (aiter(content), _END), quick=True)
             case str() | bytearray() | memoryview():
                 raise TypeError(
                     f"the content must be bytes, not {type(content).__name__}"
                 )
             case Iterable():
-                self.piece = self._calls(next, (iter(content), _END))
+                here = isinstance(content, (list, tuple))
+                self.piece = self._calls(next, (iter(content), _END), quick=here)
             case _ if callable(content):
                 self.piece = content
             case _:
@@ -100,13 +101,17 @@ class Source:
         return piece
 
     def _calls(
-        self, function: Callable[..., object], arguments: tuple[object, ...]
+        self,
+        function: Callable[..., object],
+        arguments: tuple[object, ...],
+        *,
+        quick: bool = False,
     ) -> Callable[[], Flow[bytes]]:
         iterates = _END in arguments
 
         def piece() -> Flow[bytes]:
             while True:
-                block = yield Ask(function, arguments)
+                block = yield Ask(function, arguments, quick=quick)
                 if block is _END:
                     return b""
                 if not isinstance(block, (bytes, bytearray, memoryview)):
@@ -132,8 +137,10 @@ class Source:
             survey = Survey()
             survey.feed(content)
             self.head = content[: self._block]
-        elif isinstance(content, _Seekable) and (yield Ask(content.seekable)):
-            start = yield Ask(content.tell)
+        elif isinstance(content, _Seekable) and (
+            yield Ask(content.seekable, quick=True)
+        ):
+            start = yield Ask(content.tell, quick=True)
             survey = Survey()
             while block := (yield from self.piece()):
                 survey.feed(block)

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import gc
+import io
 import os
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -22,6 +24,9 @@ from maildrops import ALICE, LOGINS, USERS
 from smtp_pop_adapters import blocking
 from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
 from smtp_pop_adapters._async_server import Server
+from smtp_pop_adapters.maildir import Maildir
+from smtp_pop_adapters.maildir_application import MaildirReaders, MaildirUsers
+from smtp_pop_adapters.maildir_maildrop import MaildirMaildrops
 from smtp_pop_core import (
     AsyncBlocks,
     Blocks,
@@ -1002,3 +1007,156 @@ async def test_a_receiver_can_be_cancelled_whenever_its_client_waits(kit: Kit) -
 
     await every_await(kit, serve)
     assert store.kept.contents[-1] == MESSAGE
+
+
+@asynchronous
+async def test_plain_methods_of_different_sessions_run_at_the_same_time(
+    kit: Kit,
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    class Waiting(smtp.Application):
+        def mail(self, command: smtp.Mail) -> smtp.Reply | None:
+            both.wait()
+            return None
+
+        def message(
+            self, envelope: smtp.Envelope, content: Blocks
+        ) -> smtp.Reply | None:
+            both.wait()
+            return smtp.Reply(250, (str(len(content.read())),))
+
+    async def send() -> str:
+        async with smtp_client(kit, server) as client:
+            return str((await client.send_mail("a@b", "c@d", MESSAGE)).reply)
+
+    async with kit.serve_smtp(Waiting) as server, kit.tasks() as start:
+        replies = [start(send), start(send)]
+        assert [await each.result() for each in replies] == [
+            "250 2.0.0 29",
+            "250 2.0.0 29",
+        ]
+
+
+@asynchronous
+async def test_a_command_between_chunks_is_answered_while_a_message_is_taken(
+    kit: Kit,
+) -> None:
+    class Verifying(smtp.Application):
+        def verify(self, command: smtp.Vrfy) -> smtp.Reply | None:
+            return smtp.Reply(252, (threading.current_thread().name[:8],))
+
+        def message(
+            self, envelope: smtp.Envelope, content: Blocks
+        ) -> smtp.Reply | None:
+            return smtp.Reply(250, (str(len(content.read())),))
+
+    def talk(server: Server) -> list[str]:
+        with contextlib.closing(raw(server)) as client:
+            client.hear()
+            for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>"):
+                client.say(line)
+            return [
+                client.say("BDAT 4\r\nab"),
+                client.say("VRFY a"),
+                client.say("BDAT 3 LAST\r\nc"),
+            ]
+
+    async with kit.serve_smtp(Verifying, sessions=1) as server:
+        said = await kit.thread(lambda: talk(server))
+    assert [line[:3] for line in said] == ["250", "252", "250"]
+
+
+@asynchronous
+async def test_messages_can_be_stored_by_plain_functions(kit: Kit) -> None:
+    stored: dict[int, bytes] = {}
+
+    def store(message: pop3.Listed, blocks: Blocks) -> None:
+        stored[message.number] = blocks.read()
+
+    def sink(number: int, blocks: Blocks) -> None:
+        stored[-number] = b"".join(blocks)
+
+    async with (
+        mail_server(kit, Mailbox(kit, MESSAGE, LONG)) as server,
+        pop3_client(kit, server, mechanism="CRAM-MD5") as client,
+    ):
+        assert await client.retrieve_many([2], sink) == {}
+        await client.collect(store)
+    assert stored == {1: MESSAGE, 2: LONG, -2: LONG}
+
+
+@asynchronous
+async def test_files_and_iterables_are_sent_from_a_thread(
+    kit: Kit, tmp_path: Path
+) -> None:
+    names: set[str] = set()
+
+    def blocks() -> Iterator[bytes]:
+        names.add(threading.current_thread().name[:8])
+        yield MESSAGE
+
+    path = tmp_path / "message"
+    path.write_bytes(MESSAGE)
+    store = Store(kit)
+    async with kit.serve_smtp(store) as server, smtp_client(kit, server) as client:
+        (await client.send_mail("a@b", "c@d", blocks())).check()
+        with path.open("rb") as file:
+            (await client.send_mail("a@b", "c@d", file)).check()
+    assert store.kept.contents == [MESSAGE, MESSAGE]
+    assert names == {"smtp-pop"}
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name[:8] == "smtp-pop"]
+
+
+@asynchronous
+async def test_a_receiver_over_maildirs_can_be_cancelled_at_any_await(
+    kit: Kit, tmp_path: Path
+) -> None:
+    users = MaildirUsers(tmp_path, ["alice"])
+
+    async def serve() -> None:
+        async with (
+            kit.serve_smtp(users) as server,
+            smtp_client(kit, server) as client,
+        ):
+            content = io.BytesIO(MESSAGE)
+            (await client.send_mail("a@b", "alice@d", content)).check()
+
+    await every_await(kit, serve)
+    assert list(tmp_path.glob("*/tmp/*")) == []
+    assert {each.read_bytes() for each in tmp_path.glob("*/new/*")} == {
+        MESSAGE.replace(b"\r\n", b"\n")
+    }
+    assert threads() == []
+
+
+@asynchronous
+async def test_a_server_of_maildirs_can_be_cancelled_whenever_its_client_waits(
+    kit: Kit, tmp_path: Path
+) -> None:
+    maildir = Maildir(tmp_path / "alice")
+    readers = MaildirReaders(tmp_path, USERS)
+    stored = Maildir(tmp_path / "stored")
+
+    def store(message: pop3.Listed, blocks: Blocks) -> None:
+        stored.deliver(blocks)
+
+    async def serve() -> None:
+        for left in (tmp_path / "alice").glob("new/*"):
+            left.unlink()
+        maildir.deliver([MESSAGE])
+        async with (
+            mail_server(kit, readers) as server,
+            pop3_client(kit, server, mechanism="CRAM-MD5") as client,
+        ):
+            await client.collect(store, delete_stored=True)
+
+    await every_await(kit, serve)
+    assert list(tmp_path.glob("*/tmp/*")) == []
+    assert list(tmp_path.glob("alice/new/*")) == []
+    assert threads() == []
+    with contextlib.closing(MaildirMaildrops(tmp_path).open("alice")) as maildrop:
+        assert maildrop.messages == ()

@@ -5,6 +5,7 @@ import gc
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -789,7 +790,7 @@ async def test_async_functions_can_read_content_whole(kit: Kit) -> None:
 
 
 @asynchronous
-async def test_plain_functions_get_content_that_is_here(kit: Kit) -> None:
+async def test_plain_functions_can_read_content_whole(kit: Kit) -> None:
     def flow() -> Flow[bytes]:
         octets: bytes = yield Ask(Blocks.read, (Content(read),))
         return octets
@@ -799,6 +800,150 @@ async def test_plain_functions_get_content_that_is_here(kit: Kit) -> None:
         await kit.thread(lambda: peer.sendall(LONG))
         peer.close()
         assert await received.result() == LONG
+
+
+@asynchronous
+async def test_plain_functions_get_content_as_it_comes(kit: Kit) -> None:
+    kept: list[bytes] = []
+
+    def keep(blocks: Blocks) -> None:
+        kept.extend(blocks)
+
+    def keeping() -> Flow[None]:
+        yield Ask(keep, (Content(read),))
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        running = start(lambda: Driver(kit.runtime, stream).run(keeping()))
+        peer.sendall(b"one")
+        while kept != [b"one"]:
+            await kit.checkpoint()
+        peer.sendall(b"two")
+        peer.close()
+        assert await running.result() is None
+        assert b"".join(kept) == b"onetwo"
+
+
+@asynchronous
+async def test_content_that_was_kept_has_nothing_more_to_give(kit: Kit) -> None:
+    def flow(function: Callable[..., object], content: Content) -> Flow[Blocks]:
+        blocks: Blocks = yield Ask(function, (content,))
+        return blocks
+
+    def keep(blocks: Blocks) -> Blocks:
+        return blocks
+
+    async with pair(kit) as (stream, _):
+        driver = Driver(kit.runtime, stream)
+        content = Content(read)
+        blocks = await driver.run(flow(keep, content))
+        with pytest.raises(MessageAborted):
+            blocks.read()
+        content.ended = True
+        assert blocks.read() == b""
+
+
+@asynchronous
+async def test_only_what_may_block_is_called_in_a_thread(kit: Kit) -> None:
+    def flow() -> Flow[list[int]]:
+        return [
+            (yield Ask(threading.get_ident, quick=True)),
+            (yield Ask(ident)),
+            (yield Ask(threading.get_ident)),
+        ]
+
+    async def ident() -> int:
+        return threading.get_ident()
+
+    async with pair(kit) as (stream, _):
+        quick, awaited, plain = await Driver(kit.runtime, stream).run(flow())
+    assert quick == awaited == threading.get_ident()
+    assert plain != quick
+
+
+@asynchronous
+async def test_a_plain_function_may_return_what_is_awaited(kit: Kit) -> None:
+    def flow() -> Flow[int]:
+        number: int = yield Ask(lambda: double(4))
+        return number
+
+    async with pair(kit) as (stream, _):
+        assert await Driver(kit.runtime, stream).run(flow()) == 8
+        assert await kit.cancelled_at(
+            1, lambda: Driver(kit.runtime, stream).run(flow())
+        )
+
+
+@asynchronous
+async def test_who_is_cancelled_waits_for_the_thread_and_has_its_answer(
+    kit: Kit,
+) -> None:
+    told: list[object] = []
+
+    def fail() -> None:
+        raise ValueError("a mistake")
+
+    def flow(function: Callable[..., object]) -> Flow[None]:
+        try:
+            told.append((yield Ask(function)))
+        except ValueError as error:
+            yield Report(error)
+        yield Ask(told.append, ("owed",), shield=True)
+        try:
+            yield Sleep(3600)
+        finally:
+            told.append("ended")
+
+    async with pair(kit) as (stream, _):
+        driver = Driver(kit.runtime, stream, report=told.append)
+        assert await kit.cancelled_at(1, lambda: driver.run(flow(lambda: 7)))
+        assert told == [7, "owed", "ended"]
+        told.clear()
+        assert await kit.cancelled_at(1, lambda: driver.run(flow(fail)))
+        assert str(told.pop(0)) == "a mistake"
+        assert told == ["owed", "ended"]
+
+
+@asynchronous
+async def test_a_thread_that_waits_for_content_is_told_of_the_cancellation(
+    kit: Kit,
+) -> None:
+    told: list[object] = []
+
+    def take(blocks: Blocks) -> None:
+        for again in (True, True, False):
+            try:
+                blocks.read()
+            except MessageAborted as error:
+                told.append(str(error))
+                if not again:
+                    raise
+
+    def flow() -> Flow[None]:
+        yield Ask(take, (Content(read),))
+
+    async with pair(kit) as (stream, _):
+        driver = Driver(kit.runtime, stream)
+        for number in range(1, 4):
+            told.clear()
+            assert await kit.cancelled_at(number, lambda: driver.run(flow()))
+            assert told == ["the session was cancelled"] * 3
+
+
+@asynchronous
+async def test_what_is_asked_for_content_while_a_thread_waits_has_its_own(
+    kit: Kit,
+) -> None:
+    def piece() -> Flow[bytes]:
+        block: bytes = yield Ask(next, (blocks, b""))
+        return block
+
+    def flow() -> Flow[bytes]:
+        octets: bytes = yield Ask(Blocks.read, (Content(piece),))
+        return octets
+
+    blocks = iter([b"one", b"two"])
+    async with pair(kit) as (stream, _):
+        assert await Driver(kit.runtime, stream).run(flow()) == b"onetwo"
 
 
 @asynchronous

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -304,9 +304,10 @@ def test_the_file_is_closed_when_the_blocks_are_dropped(tmp_path: Path) -> None:
         before = open_files()
         maildrop.read(1)
         assert open_files() == before
-        next(maildrop.read(1))
+        next(iter(maildrop.read(1)))
         assert open_files() == before
         blocks = maildrop.read(1)
+        assert isinstance(blocks, Generator)
         assert open_files() == before + 1
         blocks.close()
         assert open_files() == before

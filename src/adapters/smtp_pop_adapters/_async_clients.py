@@ -16,7 +16,16 @@ from email.message import EmailMessage
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from smtp_pop_core import AsyncBlocks, Content, Flow, Progress, Sendable, pop3, smtp
+from smtp_pop_core import (
+    AsyncBlocks,
+    Blocks,
+    Content,
+    Flow,
+    Progress,
+    Sendable,
+    pop3,
+    smtp,
+)
 
 from ._async_driver import Driver
 from ._async_stream import Stream
@@ -59,6 +68,7 @@ class _Client(ABC):
         """Close at once, without QUIT."""
         self.connection.close()
         self._stream.close()
+        self._driver.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,7 +147,8 @@ class SmtpClient(_Client):
     ) -> smtp.MailResult:
         """Send one message: see `smtp.send_mail`.
 
-        An async generator is closed in the end, also if not all of it was wanted.
+        Files and plain iterables are read in a thread.  An async generator is closed in
+        the end, also if not all of it was wanted.
         """
         conn = self.connection
         async with contextlib.AsyncExitStack() as stack:
@@ -326,17 +337,18 @@ class Pop3Client(_Client):
     async def retrieve_many(
         self,
         messages: Iterable[int | pop3.Listed],
-        sink: Callable[[int, AsyncBlocks], Awaitable[object]],
+        sink: Callable[[int, Blocks], object] | Callable[[int, AsyncBlocks], object],
     ) -> dict[int, pop3.Response]:
         """Fetch messages with pipelining: see `pop3.retrieve_many`.
 
-        The sink is a function that is `async def`.
+        A sink that is not `async def` is called in a thread.
         """
         return await self.run(pop3.retrieve_many(self.connection, messages, sink))
 
     async def collect(
         self,
-        store: Callable[[pop3.Listed, AsyncBlocks], Awaitable[object]],
+        store: Callable[[pop3.Listed, Blocks], object]
+        | Callable[[pop3.Listed, AsyncBlocks], object],
         *,
         seen: pop3.Seen | None = None,
         note: Callable[[str], object] | None = None,
@@ -345,7 +357,7 @@ class Pop3Client(_Client):
     ) -> pop3.Collected:
         """Fetch and store what is new, delete if wanted, QUIT: see `pop3.collect`.
 
-        Both functions may be `async def`; `store` has to be.
+        Functions that are not `async def` are called in a thread.
         """
         conn = self.connection
         flow = pop3.collect(

@@ -3,15 +3,13 @@
 import contextlib
 import inspect
 import ssl
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from smtp_pop_core import (
     Ask,
     AsyncBlocks,
-    Blocks,
     Content,
     Deadline,
     Flow,
@@ -26,17 +24,22 @@ from smtp_pop_core import (
 )
 
 from ._async_stream import Runtime, Stream
+from ._async_workers import LateError, Workers
 from ._driver import log_mistake
 from ._log import log_note, report_mistake
 
 T = TypeVar("T")
+
+_THREADS: Final = 4  # of one driver: a call, and what is called for its content
 
 
 class Driver:
     """Runs flows on a stream, and on others that they name.
 
     A function that is `async def` gets content as `AsyncBlocks`.  Any other function
-    cannot wait for it: it is called when all of the content is here, and gets `Blocks`.
+    may block: unless it is asked for as quick it is called in a thread, and gets
+    `Blocks`, each of which is fetched here when it is wanted.  Who is cancelled while
+    it runs waits for its end; what it has answered reaches the flow before that.
 
     Args:
         runtime: What runs us.
@@ -47,6 +50,7 @@ class Driver:
         certificate: For a server, its own certificate in DER: then logins can be bound
             to it.
         session: What names the session in the log, or "".
+        workers: The threads.  None: some of its own, which `close` ends.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Driver:
         tls: ssl.SSLContext | None = None,
         certificate: bytes | None = None,
         session: str = "",
+        workers: Workers | None = None,
     ) -> None:
         self._runtime = runtime
         self._streams = {"": stream, **(others or {})}
@@ -66,6 +71,7 @@ class Driver:
         self._tls = tls
         self._certificate = certificate
         self._session = session
+        self._workers = workers or Workers(runtime, _THREADS)
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
@@ -82,21 +88,45 @@ class Driver:
                     step, outcome = flow.send, await self._carry_out(request, "")
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
+                except LateError as late:
+                    await self._runtime.shielded(partial(self._end_late, flow, late))
+                    raise late.cancelled from None
                 except BaseException as error:  # cancelled
                     await self._runtime.shielded(partial(self._end, flow, error))
                     raise
 
+    def close(self) -> None:
+        """End the threads."""
+        self._workers.close()
+
+    async def _end_late(self, flow: Flow[T], late: LateError) -> None:
+        """Let a flow that was cancelled have an answer, and then end it."""
+        if late.error is None:
+            goes_on = await self._follow(flow, flow.send, late.answer, _is_owed)
+        else:
+            goes_on = await self._follow(flow, flow.throw, late.error, _is_owed)
+        if goes_on:
+            await self._end(flow, late.cancelled)
+
     async def _end(self, flow: Flow[T], error: BaseException) -> None:
         """Let a flow that was cancelled give back what it holds, and nothing else."""
-        step: Callable[..., Request] = flow.throw
-        outcome: object = error
+        await self._follow(flow, flow.throw, error, _gives_back)
+
+    async def _follow(
+        self,
+        flow: Flow[T],
+        step: Callable[..., Request],
+        outcome: object,
+        allowed: Callable[[Request], bool],
+    ) -> bool:
+        """Carry out what is allowed, and return whether the flow asks for more."""
         while True:
             try:
                 request = step(outcome)
             except BaseException:  # the same again, or a result that nobody wants
-                return
-            if not isinstance(request, Ask | Report | Note):
-                return
+                return False
+            if not allowed(request):
+                return True
             try:
                 step, outcome = flow.send, await self._carry_out(request, "")
             except Exception as failed:
@@ -129,11 +159,17 @@ class Driver:
         return None
 
     async def _ask(self, request: Ask) -> object:
-        arguments = [
-            await self._handed_over(each, request.function)
-            for each in request.arguments
-        ]
-        answer = request.function(*arguments)
+        function = request.function
+        if request.quick or _is_async(function):
+            answer = function(*map(self._handed_over, request.arguments))
+        else:
+            try:
+                answer = await self._workers.call(function, request.arguments, self.run)
+            except LateError as late:
+                if inspect.iscoroutine(late.answer):  # it has not begun
+                    late.answer.close()
+                    raise late.cancelled from None
+                raise
         if not inspect.isawaitable(answer):
             return answer
         if not request.shield:
@@ -144,47 +180,29 @@ class Driver:
 
         return await self._runtime.shielded(whole)
 
-    async def _handed_over(
-        self, argument: object, function: Callable[..., object]
-    ) -> object:
-        if not isinstance(argument, Content):
-            return argument
-        if _is_async(function):
+    def _handed_over(self, argument: object) -> object:
+        if isinstance(argument, Content):
             return AsyncBlocks(self.run, argument)
-        return Blocks(_at_once, await self._gathered(argument))
-
-    async def _gathered(self, content: Content) -> Content:
-        """Read content to its end, for those who cannot wait."""
-        blocks: deque[bytes] = deque()
-        broken: Exception | None = None
-        try:
-            while block := await self.run(content.piece()):
-                blocks.append(block)
-        except Exception as error:  # they shall meet it where it is
-            broken = error
-
-        def piece() -> Flow[bytes]:
-            yield from ()
-            if blocks:
-                return blocks.popleft()
-            if broken is not None:
-                raise broken
-            return b""
-
-        return Content(piece)
+        return argument
 
 
-def _is_async(function: Callable[..., object]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object that is called
+def _is_owed(request: Request) -> bool:
+    """Whether a flow that is cancelled has it carried out before it hears of that."""
+    return isinstance(request, Report | Note) or (
+        isinstance(request, Ask) and request.shield
     )
 
 
-def _at_once(flow: Flow[bytes]) -> bytes:
-    """Run a flow that asks for nothing."""
-    try:
-        request = flow.send(None)
-    except StopIteration as end:
-        data: bytes = end.value
-        return data
-    raise AssertionError(f"nothing was to be asked for, but {request!r}")
+def _gives_back(request: Request) -> bool:
+    """Whether a flow that is cancelled has it carried out after it has heard of it."""
+    return isinstance(request, Ask | Report | Note)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - an object that is called
+        )
+    )

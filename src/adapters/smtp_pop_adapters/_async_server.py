@@ -11,6 +11,7 @@ from ._admission import Admission, Seat, Troubles
 from ._async_clients import Pop3Client, SmtpClient
 from ._async_driver import Driver
 from ._async_stream import Bell, Runtime, Stop, Stream, connect
+from ._async_workers import Workers
 from ._driver import log_mistake
 from ._log import new_session, report_mistake
 from ._options import (
@@ -68,6 +69,8 @@ class Server:
         self._report = report or log_mistake
         self._troubles = Troubles(self._report)
         self._admission = Admission(service.terms, runtime.now)
+        # a session may ask while it answers: a command between two chunks
+        self._workers = Workers(runtime, 2 * service.terms.sessions)
         self._stop = Stop()
         self._changed = Bell()
         self._accepting = len(self._listeners)
@@ -147,6 +150,7 @@ class Server:
                 tls=self._service.tls,
                 certificate=self._service.certificate,
                 session=name,
+                workers=self._workers,
             )
             await driver.run(flow)
             seat.retire()
@@ -208,6 +212,7 @@ class Server:
         self._remove_files()
         for seat in tuple(self._running):
             self._end(seat)
+        self._workers.close()
 
 
 async def open_stream(

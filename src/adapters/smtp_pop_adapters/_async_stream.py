@@ -153,6 +153,13 @@ class Runtime(ABC):
         """Call a function that is carried out to its end, whoever is cancelled."""
 
     @abstractmethod
+    def post(self) -> Callable[..., object]:
+        """Return what lets the loop call a function, given with its arguments.
+
+        It is called in any thread.
+        """
+
+    @abstractmethod
     async def resolve(self, host: str, port: int) -> list[End]:
         """Find the addresses of a name."""
 

@@ -153,6 +153,10 @@ class AsyncioRuntime(Runtime):
         """Call a function that is carried out to its end, whoever is cancelled."""
         return await ended(asyncio.ensure_future(function()))
 
+    def post(self) -> Callable[..., object]:
+        """Return what lets the loop call a function."""
+        return asyncio.get_running_loop().call_soon_threadsafe
+
     async def resolve(self, host: str, port: int) -> list[End]:
         """Find the addresses of a name."""
         loop = asyncio.get_running_loop()

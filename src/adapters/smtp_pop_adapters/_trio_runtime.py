@@ -132,6 +132,10 @@ class TrioRuntime(Runtime):
             return await function()
         raise AssertionError("nobody cancels this scope")
 
+    def post(self) -> Callable[..., object]:
+        """Return what lets trio call a function."""
+        return trio.lowlevel.current_trio_token().run_sync_soon
+
     async def resolve(self, host: str, port: int) -> list[End]:
         """Find the addresses of a name."""
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -100,17 +100,18 @@ class MaildirMaildrop(pop3.Maildrop):
     def __repr__(self) -> str:
         return f"MaildirMaildrop({str(self._path)!r})"
 
-    def read(self, number: int) -> Generator[bytes, None, None]:
+    def read(self, number: int) -> Iterable[bytes]:
         """Open a message, and return its blocks with LF line ends.
 
-        The file is closed at their end, or when they are dropped.
+        What fits into one block is here at once.  Else the file is closed at the end of
+        the blocks, or when they are dropped.
 
         Raises:
             FileNotFoundError: Another program has removed it.
             OSError: It cannot be read.
             KeyError: There is no message of this number.
         """
-        return self._carry_out(_open_blocks, self._files[number])
+        return self._carry_out(_read, self._files[number])
 
     def commit(self, deleted: Collection[int]) -> Collection[int]:
         """Remove messages; then they are gone from the disk.
@@ -300,6 +301,12 @@ def _digest(path: str) -> str:
     for block in _open_blocks(path):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _read(path: str) -> Iterable[bytes]:
+    if os.lstat(path).st_size > BLOCK:
+        return _open_blocks(path)
+    return list(_open_blocks(path))
 
 
 def _open_blocks(path: str) -> Generator[bytes, None, None]:

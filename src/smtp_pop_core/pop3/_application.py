@@ -149,6 +149,10 @@ class Application:
     Derive from it and write the methods that matter.  An exception becomes -ERR
     [SYS/TEMP] and is reported to the operator; the peer hears none of it.
 
+    The methods of one session are called one after the other, those of different
+    sessions at the same time, in threads; under asyncio and trio the thread may be
+    another one each time.
+
     Args:
         peer: Who is at the other end of this session.
     """
@@ -194,6 +198,9 @@ class Application:
 class AsyncApplication:
     """The same in `async def`, for the asyncio and trio adapters.
 
+    The methods are called in the loop of the server.  One that is not `async def` is
+    called in a thread, as those of `Application` are.
+
     Args:
         peer: Who is at the other end of this session.
     """
@@ -222,7 +229,11 @@ class AsyncApplication:
 
 
 class ApplicationFactory(Protocol):
-    """A class derived from Application, or any callable that returns an instance."""
+    """A class derived from Application, or any callable that returns an instance.
+
+    Under asyncio and trio it is called in the loop of the server, and holds it up: what
+    takes time belongs into `connect`.
+    """
 
     def __call__(self, peer: Peer, /) -> Application | AsyncApplication:
         """Return the application of one session."""

@@ -139,7 +139,9 @@ def serve(
     if refused is not None:
         return (yield from turn_away(conn, refused))
     try:
-        decider: Application | AsyncApplication = yield Ask(application, (peer,))
+        decider: Application | AsyncApplication = yield Ask(
+            application, (peer,), quick=True
+        )
         if not isinstance(decider, (Application, AsyncApplication)):
             raise TypeError(f"not an application: {decider!r}")
     except Exception as error:
@@ -411,7 +413,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         content, self._content = self._content, None
         close = getattr(content, "aclose", None) or getattr(content, "close", None)
         if close is not None:
-            yield from self.ask(close, shield=True)
+            quick = hasattr(content, "aclose")
+            yield from self.ask(close, shield=True, quick=quick)
 
     def _transmit(self, message: Message, number: int, head: Head | None) -> Flow[None]:
         """Send a message; if it breaks off, the session ends."""
@@ -419,7 +422,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if maildrop is None:
             raise AssertionError("a message without a maildrop")
         try:
-            self._content = yield Ask(maildrop.read, (number,))
+            quick = isinstance(maildrop, AsyncMaildrop)  # it may belong to a loop
+            self._content = yield Ask(maildrop.read, (number,), quick=quick)
             source = Source(self._content, conn.limits.block)
             block = yield from _following(source, head)
             if _has_bare_cr(block):

@@ -189,7 +189,9 @@ def serve(
 def _application_for(
     peer: Peer, factory: ApplicationFactory
 ) -> Flow[Application | AsyncApplication]:
-    application: Application | AsyncApplication = yield Ask(factory, (peer,))
+    application: Application | AsyncApplication = yield Ask(
+        factory, (peer,), quick=True
+    )
     if not isinstance(application, (Application, AsyncApplication)):
         raise TypeError(f"not an application: {application!r}")
     return application
@@ -360,7 +362,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """
         peer = succeed(self._peer, command)
         if self._gate is not None and peer.address != self._peer.address:
-            refusal: Refusal | None = yield Ask(self._gate.enter, (peer.address,))
+            refusal: Refusal | None = yield Ask(
+                self._gate.enter, (peer.address,), quick=True
+            )
             if refusal is not None:
                 yield from self._say(REFUSALS[refusal])
                 return
