@@ -11,7 +11,7 @@ import pytest
 from loopback import scripted
 from maildrops import ALICE, OPEN_LOGINS, Store
 from smtp_pop_adapters._cli._adapters import ADAPTERS, Adapter, adapter_of, settled
-from smtp_pop_core import ConnectionLost, pop3, smtp
+from smtp_pop_core import ConnectionLost, Flow, pop3, smtp
 
 HOST: Final = "127.0.0.1"
 SOON: Final = 0.05  # seconds, where time itself is tested
@@ -151,11 +151,16 @@ def test_a_message_whose_end_was_sent_in_time_is_in_doubt(adapter: Adapter) -> N
         with scripted(*answers) as (address, heard), contextlib.ExitStack() as stack:
             async with adapter.connect("smtp", *address) as client:
 
-                def content() -> Iterator[bytes]:
-                    yield b"hello\r\n"
-                    stack.enter_context(client.within(SOON))
+                pieces = iter([b"hello\r\n"])
 
-                result = await settled(client.send_mail("a@b", "c@d", content()))
+                def piece() -> Flow[bytes]:
+                    yield from ()
+                    for each in pieces:
+                        return each
+                    stack.enter_context(client.within(SOON))
+                    return b""
+
+                result = await settled(client.send_mail("a@b", "c@d", piece))
                 assert result.outcome is smtp.Outcome.IN_DOUBT
                 assert client.closed
             assert heard.result()[-3:] == [b"hello\r\n", b".\r\n", b""]
