@@ -16,8 +16,6 @@ _REQUEST: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ +[^\0- \x7f]+ +(HTTP|SIP|RTSP|ICAP)/[0-9.]+ *"
 )
 """A whole request line: method, target, version.  RFC 9112 section 3."""
-_PROXY: Final = re.compile(rb"PROXY (?:TCP4|TCP6|UNKNOWN)(?: |$)|\0$")
-"""A header of the PROXY protocol, or the line of version 2 that shows it to be one."""
 _START: Final = re.compile(rb"\x16\x03|[\x80-\xff][\0-\xff]\x01[\0\x03]|SSH-")
 """A ClientHello of TLS or SSL 3.0, one of SSL 2.0, and SSH: RFC 4253 section 4.2."""
 
@@ -44,15 +42,13 @@ def foreign_protocol(line: bytes) -> str:
         line: The line without its CRLF, or the beginning of one that is too long.
 
     Returns:
-        "HTTP", "SIP", "RTSP", "ICAP", "PROXY", "SSH" or "TLS"; "" for none of these.
+        "HTTP", "SIP", "RTSP", "ICAP", "SSH" or "TLS"; "" for none of these.
     """
     request = _REQUEST.fullmatch(line)
     if request is not None:
         return request[1].decode("ascii")
     if _METHODS.match(line):
         return "HTTP"
-    if _PROXY.match(line):
-        return "PROXY"
     if not foreign_start(line):
         return ""
     return "SSH" if line.startswith(b"SSH-") else "TLS"

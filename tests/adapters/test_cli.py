@@ -477,16 +477,16 @@ def test_a_server_stores_for_its_users(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("networks", "end"),
+    ("networks", "answer"),
     [
-        ("127.0.0.0/8", b"221 "),
-        ("::1, 127.0.0.1", b"221 "),
-        ("::1,unix", b"421 4.7.0 Another protocol is spoken here\r\n"),
+        ("127.0.0.0/8", b"220 "),
+        ("::1, 127.0.0.1", b"220 "),
+        ("::1,unix", b"500 5.5.1 Command not recognized\r\n"),
     ],
 )
 @pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
 def test_a_server_behind_a_proxy_speaks_after_its_header(
-    root: Path, protocol: str, networks: str, end: bytes
+    root: Path, protocol: str, networks: str, answer: bytes
 ) -> None:
     arguments = ("--maildir", str(root), f"--{protocol}", "127.0.0.1:0")
     with (
@@ -495,9 +495,9 @@ def test_a_server_behind_a_proxy_speaks_after_its_header(
         sock.makefile("rb") as replies,
     ):
         sock.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
-        greeting, goodbye = replies
-        assert greeting.startswith(b"220 ")
-        assert goodbye.startswith(end)
+        *said, goodbye = replies
+        assert said[-1].startswith(answer)
+        assert goodbye.startswith(b"221 ")
         assert it.end() == (0, "", "")
 
 

@@ -208,12 +208,14 @@ def test_a_proxy_that_is_silent_is_not_waited_for(serving: Serving) -> None:
 
 
 @pytest.mark.parametrize("networks", [None, [], ["10.0.0.0/8", "::/0", "unix"]])
-def test_a_header_of_others_is_another_protocol(
+def test_a_header_of_others_is_a_bad_command(
     serving: Serving, networks: list[str] | None
 ) -> None:
     """SEC-PROXY-SPOOF-a."""
     heard = serving("smtp", saying(LINE + b"QUIT\r\n"), proxy_protocol=networks)
-    assert heard == GREETINGS["smtp"] + b"421 4.7.0 Another protocol is spoken here\r\n"
+    assert heard == (
+        GREETINGS["smtp"] + b"500 5.5.1 Command not recognized\r\n" + GOODBYES["smtp"]
+    )
     assert [(peer.address, peer.proxy) for peer in met] == [(HOST, None)]
 
 

@@ -77,7 +77,7 @@ SERVERS: Final[dict[str, tuple[State, list[int]]]] = {
     "SEC-ADDR-i": (State.MAIL, [250]),
     "SEC-ADDR-j": (State.READY, [250]),
     "SEC-INFO-VRFY-a": (State.READY, [252]),
-    "SEC-PROXY-SPOOF-a": (State.GREETED, [421]),
+    "SEC-PROXY-SPOOF-a": (State.GREETED, [500]),
     "SEC-XCLIENT-SPOOF-a": (State.READY, [500]),
 }
 
