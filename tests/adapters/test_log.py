@@ -43,8 +43,9 @@ class Post(pop3.Application):
 
 
 def visit(address: tuple[str, int], *lines: bytes) -> int:
-    """Say this and hear all that is said to it; return our port."""
+    """Say this after the greeting, and hear all that follows; return our port."""
     with socket.create_connection(address, 30) as sock:
+        assert sock.recv(65536).endswith(b"\r\n")
         sock.sendall(b"".join(lines))
         while sock.recv(65536):
             pass
