@@ -27,6 +27,7 @@ check: .venv/.dev docs
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --include="src/smtp_pop_core/*" --fail-under=100
 	$(BIN)/coverage report --include="src/adapters/*" --fail-under=90
+	$(BIN)/python -m bench.instructions
 	.ci/newer-pythons
 
 # The pages come out in build/docs; warnings are errors.

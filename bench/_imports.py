@@ -14,7 +14,7 @@ def measure(effort: Effort, outcome: Outcome) -> None:
     """Import in turn."""
     for code in ("pass", *map("import {}".format, _MODULES)):
         _spent(code)  # writes the byte code
-    for _ in range(2 * effort.rounds):
+    for _ in range(effort.rounds):
         empty = _spent("pass")
         for module in _MODULES:
             spent = _spent(f"import {module}")

@@ -19,17 +19,26 @@ from ._smtp_servers import available
 
 _GREETING: Final = b"+OK ready\r\n"
 _LOGIN: Final = [b"+OK name\r\n", b"+OK logged in\r\n"]
-_STAT: Final = b"+OK 10 10240\r\n"
-_LIST: Final = (
+_SIZES: Final = (
     b"+OK sizes follow\r\n"
     + b"".join(b"%d %d\r\n" % (number, 1000 + number) for number in range(1, MANY + 1))
     + b".\r\n"
 )
-_UIDL: Final = (
+_IDS: Final = (
     b"+OK ids follow\r\n"
     + b"".join(b"%d unique-id-%d\r\n" % (n, n) for n in range(1, MANY + 1))
     + b".\r\n"
 )
+
+STAT: Final = ([b"+OK 10 10240\r\n"], 10)
+LIST: Final = ([_SIZES], MANY)
+UIDL: Final = ([_IDS], MANY)
+"""What is heard, and how many messages that tells of."""
+
+
+def retr(content: bytes) -> tuple[list[bytes], int]:
+    """Return what is heard, read by read, and the octets of the message."""
+    return [*pieces(b"+OK\r\n" + stuffed(content))], len(content)
 
 
 class Ours:
@@ -194,15 +203,11 @@ def groups(octets: int, outcome: Outcome) -> list[Group]:
     them = available([Ours, Poplib, Twisted], outcome)
     short, content = text(1024), encoded(octets)
     works = {
-        "STAT": ("stat", [_STAT], 10),
-        "LIST 1,000": ("sizes", [_LIST], MANY),
-        "UIDL 1,000": ("uidl", [_UIDL], MANY),
-        "RETR 1 KB": ("retr", [b"+OK\r\n" + stuffed(short)], len(short)),
-        "RETR 1 MB": (
-            "retr",
-            [*pieces(b"+OK\r\n" + stuffed(content))],
-            len(content),
-        ),
+        "STAT": ("stat", *STAT),
+        "LIST 1,000": ("sizes", *LIST),
+        "UIDL 1,000": ("uidl", *UIDL),
+        "RETR 1 KB": ("retr", *retr(short)),
+        "RETR 1 MB": ("retr", *retr(content)),
     }
     return [
         Group(

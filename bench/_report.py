@@ -63,13 +63,13 @@ def details(section: Mapping[str, Any]) -> Iterator[str]:
 def _figures(group: str, found: Spread) -> tuple[str, str]:
     unit, scale = _unit(group, found.median)
     least, most = found.least / scale, found.most / scale
-    return f"{found.median / scale:.3g} {unit}", f"{least:.3g} to {most:.3g}"
+    return f"{found.median / scale:.3g} {unit}".rstrip(), f"{least:.3g} to {most:.3g}"
 
 
 def _unit(group: str, value: float) -> tuple[str, float]:
     if group.startswith("memory"):
         return ("MB", 1e6) if value >= 1e6 else ("kB", 1e3)
-    if group.startswith("growth"):
+    if group.startswith(("growth", "profile")):
         return "", 1
     if value >= 1:
         return "s", 1

@@ -19,7 +19,7 @@ from ._measure import FULL, QUICK, Effort, Outcome
 from ._report import all_figures, details, goals, renew_page, unmeasured
 
 RESULTS: Final = Path(__file__).parent / "results.json"
-SECTIONS: Final = ("engines", "sockets", "memory", "growth", "imports")
+SECTIONS: Final = ("engines", "sockets", "memory", "growth", "imports", "profile")
 
 
 def measure(section: str, effort: Effort) -> dict[str, Any]:

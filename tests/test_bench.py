@@ -1,10 +1,14 @@
 """The measurements run and compare what they say; how long anything takes is open."""
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from bench import _report, instructions
 from bench._contents import dots_only, dotted, encoded, mixed, pieces, stuffed, text
+from bench._counted import REFERENCE, works
 from bench._engines import PARTS
 from bench._goals import GOALS, GROWING, Goal, verdicts
 from bench._growth import WORKS
@@ -135,3 +139,59 @@ def test_the_tables_name_work_figures_and_verdict() -> None:
         f"| {group} | poplib | 25 ms | 25 to 25 | 40 |"
     )
     assert len(unmeasured(figures)) == len(GOALS) - 1
+
+
+@pytest.mark.parametrize("path", works())
+def test_every_path_that_is_counted_is_done(path: str) -> None:
+    run, _ = works()[path]
+    run(2)
+
+
+def test_every_baseline_knows_the_paths() -> None:
+    baseline = json.loads(instructions.BASELINE.read_text())
+    imports = {"import smtp_pop_core.smtp", "import smtp_pop_core.pop3"}
+    assert [set(counts) for counts in baseline.values()] == (
+        [imports | set(works())] * len(baseline)
+    )
+
+
+def test_instructions_are_compared_in_units_of_the_reference() -> None:
+    before = {REFERENCE: 100, "a": 1_000, "b": 1_000, "gone": 1}
+    now = {REFERENCE: 200, "a": 2_000, "b": 2_400, "new": 1}
+    grown = instructions.growth(now, before)
+    assert grown == {"a": 1.0, "b": 1.2}
+    assert instructions.complaints(grown) == [
+        "b takes 1.20 times the instructions of before"
+    ]
+
+
+@pytest.mark.parametrize(("environment", "code"), [({}, 0), ({"CI": "true"}, 1)])
+def test_without_valgrind_only_ci_fails(
+    environment: dict[str, str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("os.environ", {"PATH": "/nowhere", **environment})
+    assert instructions.main([]) == code
+    assert capsys.readouterr().out == (
+        "instructions are not counted: valgrind is not there\n"
+    )
+
+
+def test_a_page_gets_the_tables_between_its_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    begin = "<!-- growth: made by bench.run --page -->\n"
+    end = "<!-- end of growth -->"
+    page.write_text(f"before\n{begin}old\n{end}\nafter\n")
+    monkeypatch.setattr(_report, "PAGE", page)
+    section = {"said": "3 rounds.", "figures": {"growth": {OURS: [1]}}, "octets": {}}
+    _report.renew_page({"growth": section, "memory": section})
+    assert page.read_text() == (
+        f"before\n{begin}3 rounds.\n\n"
+        "| work | who | median | from, to | MB/s |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        f"| growth | ours | 1 | 1 to 1 |  |\n{end}\nafter\n"
+    )
