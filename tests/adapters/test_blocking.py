@@ -21,9 +21,9 @@ from smtp_pop_adapters._options import Service
 from smtp_pop_adapters._sockets import (
     Stop,
     _listen,
-    _listen_on_all,
     end_of,
     listen,
+    listen_on_all,
     own_address,
 )
 from smtp_pop_adapters.blocking import (
@@ -512,7 +512,7 @@ def test_if_one_address_cannot_be_had_none_is_listened_on() -> None:
 def test_if_no_port_is_free_on_all_addresses_that_is_said() -> None:
     ends = [(socket.AF_INET, (host, 0)) for host in ("127.0.0.1", "0.0.0.0")]
     with pytest.raises(OSError, match="in use"):
-        _listen_on_all(ends, 0)
+        listen_on_all(ends, 0)
 
 
 # The driver

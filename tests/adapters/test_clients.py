@@ -150,7 +150,6 @@ def test_a_message_whose_end_was_sent_in_time_is_in_doubt(adapter: Adapter) -> N
     async def go() -> None:
         with scripted(*answers) as (address, heard), contextlib.ExitStack() as stack:
             async with adapter.connect("smtp", *address) as client:
-
                 pieces = iter([b"hello\r\n"])
 
                 def piece() -> Flow[bytes]:

@@ -21,7 +21,16 @@ from ._options import (
     pop3_client,
     smtp_client,
 )
-from ._sockets import File, end_of, own_address, turn_all_away, turn_away
+from ._sockets import (
+    PASSIVE,
+    File,
+    end_of,
+    given_or_new,
+    listen_on_all,
+    own_address,
+    turn_all_away,
+    turn_away,
+)
 
 _PAUSE: Final = 1.0  # seconds before a server that is short of something tries again
 _LAST: Final = 2.0  # seconds for sessions to end that were cut off
@@ -213,6 +222,19 @@ class Server:
         for seat in tuple(self._running):
             self._end(seat)
         self._workers.close()
+
+
+async def listening(
+    runtime: Runtime,
+    sock: socket.socket | Iterable[socket.socket] | None,
+    host: str,
+    port: int,
+) -> tuple[list[socket.socket], list[File]]:
+    """Do what `given_or_new` does, while others run as long as a name is looked up."""
+    if sock is not None or "/" in host:
+        return given_or_new(sock, host, port)
+    ends = await runtime.resolve(host or None, port, PASSIVE)
+    return listen_on_all(list(dict.fromkeys(ends)), port), []
 
 
 async def open_stream(

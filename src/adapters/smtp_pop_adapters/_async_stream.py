@@ -160,8 +160,8 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    async def resolve(self, host: str, port: int) -> list[End]:
-        """Find the addresses of a name."""
+    async def resolve(self, host: str | None, port: int, flags: int = 0) -> list[End]:
+        """Find the addresses of a name, with the flags of `getaddrinfo`."""
 
     @abstractmethod
     async def connect(self, sock: socket.socket, address: Any) -> None:

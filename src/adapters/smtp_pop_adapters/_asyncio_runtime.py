@@ -157,10 +157,10 @@ class AsyncioRuntime(Runtime):
         """Return what lets the loop call a function."""
         return asyncio.get_running_loop().call_soon_threadsafe
 
-    async def resolve(self, host: str, port: int) -> list[End]:
-        """Find the addresses of a name."""
+    async def resolve(self, host: str | None, port: int, flags: int = 0) -> list[End]:
+        """Find the addresses of a name, with the flags of `getaddrinfo`."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
         return [(family, address) for family, _, _, _, address in found]
 
     async def connect(self, sock: socket.socket, address: Any) -> None:

@@ -22,8 +22,8 @@ _LINGER: Final = 2.0  # seconds that a peer has to take our last words
 _BACKLOG: Final = 512
 _PATIENCE: Final = 1.0  # seconds to find out whether a Unix socket has a server
 _ATTEMPTS: Final = 20  # to find a port that is free on all addresses of a name
-_PASSIVE: Final = socket.AI_PASSIVE
-_End: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]  # of which family, where
+PASSIVE: Final = socket.AI_PASSIVE
+_End: TypeAlias = tuple[int, Any]  # of which family, where
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _RECORD: Final = 16_384  # octets of a record of TLS, at most.  RFC 8446 section 5.1
 _BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -396,9 +396,9 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> list[socket.soc
     if "/" in host:
         return [_listen_locally(host)]
     found = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=_PASSIVE
+        host or None, port, type=socket.SOCK_STREAM, flags=PASSIVE
     )
-    return _listen_on_all(
+    return listen_on_all(
         list(dict.fromkeys((family, end) for family, _, _, _, end in found)),
         port,
         reuse_port=reuse_port,
@@ -419,7 +419,7 @@ def listen_again(listener: socket.socket) -> socket.socket:
     )
 
 
-def _listen_on_all(
+def listen_on_all(
     ends: Iterable[_End], port: int, *, reuse_port: bool = False
 ) -> list[socket.socket]:
     """Listen on the same port of each; where any will do, several are tried."""

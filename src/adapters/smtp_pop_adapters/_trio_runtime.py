@@ -136,9 +136,11 @@ class TrioRuntime(Runtime):
         """Return what lets trio call a function."""
         return trio.lowlevel.current_trio_token().run_sync_soon
 
-    async def resolve(self, host: str, port: int) -> list[End]:
-        """Find the addresses of a name."""
-        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    async def resolve(self, host: str | None, port: int, flags: int = 0) -> list[End]:
+        """Find the addresses of a name, with the flags of `getaddrinfo`."""
+        found = await trio.socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=flags
+        )
         return [(family, address) for family, _, _, _, address in found]
 
     async def connect(self, sock: socket.socket, address: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Unpack
 from smtp_pop_core import pop3, smtp
 
 from ._async_clients import Opening, Pop3Client, SmtpClient
-from ._async_server import Server, open_pop3, open_smtp
+from ._async_server import Server, listening, open_pop3, open_smtp
 from ._asyncio_runtime import AsyncioRuntime, ended
 from ._options import (
     Pop3ClientOptions,
@@ -24,7 +24,6 @@ from ._options import (
     pop3_service,
     smtp_service,
 )
-from ._sockets import given_or_new
 
 __all__ = [
     "connect_smtp",
@@ -187,7 +186,7 @@ async def serve_smtp(
             context.
     """
     service = smtp_service(application, options, sessions)
-    listeners, files = given_or_new(sock, host, port)
+    listeners, files = await listening(_RUNTIME, sock, host, port)
     async with _running(
         Server(_RUNTIME, listeners, service, files=files, report=report)
     ) as server:
@@ -242,7 +241,7 @@ async def serve_pop3(
             context.
     """
     service = pop3_service(application, options, sessions)
-    listeners, files = given_or_new(sock, host, port)
+    listeners, files = await listening(_RUNTIME, sock, host, port)
     async with _running(
         Server(_RUNTIME, listeners, service, files=files, report=report)
     ) as server:

@@ -15,7 +15,7 @@ import trio
 from smtp_pop_core import pop3, smtp
 
 from ._async_clients import Opening, Pop3Client, SmtpClient
-from ._async_server import Server, open_pop3, open_smtp
+from ._async_server import Server, listening, open_pop3, open_smtp
 from ._options import (
     Pop3ClientOptions,
     Pop3ServerOptions,
@@ -24,7 +24,6 @@ from ._options import (
     pop3_service,
     smtp_service,
 )
-from ._sockets import given_or_new
 from ._trio_runtime import TrioRuntime
 
 __all__ = [
@@ -189,7 +188,7 @@ async def serve_smtp(
             context.
     """
     service = smtp_service(application, options, sessions)
-    listeners, files = given_or_new(sock, host, port)
+    listeners, files = await listening(_RUNTIME, sock, host, port)
     await _run(
         Server(_RUNTIME, listeners, service, files=files, report=report),
         task_status,
@@ -245,7 +244,7 @@ async def serve_pop3(
             context.
     """
     service = pop3_service(application, options, sessions)
-    listeners, files = given_or_new(sock, host, port)
+    listeners, files = await listening(_RUNTIME, sock, host, port)
     await _run(
         Server(_RUNTIME, listeners, service, files=files, report=report),
         task_status,
