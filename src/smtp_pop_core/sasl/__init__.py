@@ -4,65 +4,108 @@ It knows neither SMTP nor POP3: octets in, octets out.  Random numbers and chann
 bindings are arguments, and what a server has stored is asked for.
 """
 
-from ._anonymous import ANONYMOUS
-from ._certificate import tls_server_end_point
-from ._choose import STANDARD, choose, offered
-from ._cram_md5 import CRAM_MD5
-from ._credentials import Anonymous, Credentials, External, Password, Token
-from ._digest_md5 import DIGEST_MD5
-from ._exchange import (
-    Challenge,
-    Client,
-    ClientExchange,
-    Denied,
-    ExchangeError,
-    Server,
-    Success,
-)
-from ._external import EXTERNAL
-from ._keys import (
-    DEFAULT_ITERATIONS,
-    LEAST_ITERATIONS,
-    MOST_ITERATIONS,
-    PasswordHash,
-    ScramKeys,
-    hash_password,
-    parse_stored,
-    verify_password,
-)
-from ._login import LOGIN
-from ._mechanism import (
-    BINDING_TYPES,
-    ClientContext,
-    ClientFirst,
-    Mechanism,
-    ServerContext,
-    Stored,
-    is_mechanism_name,
-)
-from ._oauth import OAUTHBEARER, XOAUTH2
-from ._password import apop_digest, check_apop, check_password
-from ._plain import PLAIN
-from ._prepare import saslprep
-from ._questions import (
-    Authorize,
-    FindPassword,
-    FindScramKeys,
-    Question,
-    VerifyAnonymous,
-    VerifyExternal,
-    VerifyPassword,
-    VerifyToken,
-)
-from ._scram import (
-    SCRAM_SHA_1,
-    SCRAM_SHA_1_PLUS,
-    SCRAM_SHA_256,
-    SCRAM_SHA_256_PLUS,
-    SCRAM_SHA_512,
-    SCRAM_SHA_512_PLUS,
-)
-from ._users import Secret, Users
+from typing import TYPE_CHECKING
+
+from .._doors import door
+
+if TYPE_CHECKING:
+    from ._anonymous import ANONYMOUS
+    from ._certificate import tls_server_end_point
+    from ._choose import STANDARD, choose, offered
+    from ._cram_md5 import CRAM_MD5
+    from ._credentials import Anonymous, Credentials, External, Password, Token
+    from ._digest_md5 import DIGEST_MD5
+    from ._exchange import (
+        Challenge,
+        Client,
+        ClientExchange,
+        Denied,
+        ExchangeError,
+        Server,
+        Success,
+    )
+    from ._external import EXTERNAL
+    from ._keys import (
+        DEFAULT_ITERATIONS,
+        LEAST_ITERATIONS,
+        MOST_ITERATIONS,
+        PasswordHash,
+        ScramKeys,
+        hash_password,
+        parse_stored,
+        verify_password,
+    )
+    from ._login import LOGIN
+    from ._mechanism import (
+        BINDING_TYPES,
+        ClientContext,
+        ClientFirst,
+        Mechanism,
+        ServerContext,
+        Stored,
+        is_mechanism_name,
+    )
+    from ._oauth import OAUTHBEARER, XOAUTH2
+    from ._password import apop_digest, check_apop, check_password
+    from ._plain import PLAIN
+    from ._prepare import saslprep
+    from ._questions import (
+        Authorize,
+        FindPassword,
+        FindScramKeys,
+        Question,
+        VerifyAnonymous,
+        VerifyExternal,
+        VerifyPassword,
+        VerifyToken,
+    )
+    from ._scram import (
+        SCRAM_SHA_1,
+        SCRAM_SHA_1_PLUS,
+        SCRAM_SHA_256,
+        SCRAM_SHA_256_PLUS,
+        SCRAM_SHA_512,
+        SCRAM_SHA_512_PLUS,
+    )
+    from ._users import Secret, Users
+else:
+    __getattr__, __dir__ = door(
+        __name__,
+        {
+            "._anonymous": "ANONYMOUS",
+            "._certificate": "tls_server_end_point",
+            "._choose": "STANDARD choose offered",
+            "._cram_md5": "CRAM_MD5",
+            "._credentials": "Anonymous Credentials External Password Token",
+            "._digest_md5": "DIGEST_MD5",
+            "._exchange": (
+                "Challenge Client ClientExchange Denied ExchangeError Server Success"
+            ),
+            "._external": "EXTERNAL",
+            "._keys": (
+                "DEFAULT_ITERATIONS LEAST_ITERATIONS MOST_ITERATIONS PasswordHash "
+                "ScramKeys hash_password parse_stored verify_password"
+            ),
+            "._login": "LOGIN",
+            "._mechanism": (
+                "BINDING_TYPES ClientContext ClientFirst Mechanism ServerContext "
+                "Stored is_mechanism_name"
+            ),
+            "._oauth": "OAUTHBEARER XOAUTH2",
+            "._password": "apop_digest check_apop check_password",
+            "._plain": "PLAIN",
+            "._prepare": "saslprep",
+            "._questions": (
+                "Authorize FindPassword FindScramKeys Question VerifyAnonymous "
+                "VerifyExternal VerifyPassword VerifyToken"
+            ),
+            "._scram": (
+                "SCRAM_SHA_1 SCRAM_SHA_1_PLUS SCRAM_SHA_256 SCRAM_SHA_256_PLUS "
+                "SCRAM_SHA_512 SCRAM_SHA_512_PLUS"
+            ),
+            "._users": "Secret Users",
+        },
+    )
 
 __all__ = [
     "Credentials",
