@@ -20,6 +20,7 @@ from .._abnf import (
     require_str,
     upper,
 )
+from .._values import unchecked
 from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply
@@ -232,61 +233,17 @@ class Rcpt(Command):
             _check_extra(self.extra)
 
 
-class _MailDraft(Command):
-    """A Mail that is being read: the same slots, and nothing is checked."""
-
-    __slots__ = Mail.__slots__
-
-    def __init__(
-        self,
-        sender: str,
-        size: int | None = None,
-        body: Body | None = None,
-        smtputf8: bool = False,
-        ret: Ret | None = None,
-        envid: str | None = None,
-        auth: str | None = None,
-        extra: Extra = (),
-    ) -> None:
-        self.sender = sender
-        self.size = size
-        self.body = body
-        self.smtputf8 = smtputf8
-        self.ret = ret
-        self.envid = envid
-        self.auth = auth
-        self.extra = extra
-
-
-class _RcptDraft(Command):
-    """A Rcpt that is being read: the same slots, and nothing is checked."""
-
-    __slots__ = Rcpt.__slots__
-
-    def __init__(
-        self,
-        recipient: str,
-        notify: tuple[Notify, ...] = (),
-        orcpt: tuple[str, str] | None = None,
-        extra: Extra = (),
-    ) -> None:
-        self.recipient = recipient
-        self.notify = notify
-        self.orcpt = orcpt
-        self.extra = extra
+_mail_unchecked: Final = unchecked(Mail)
+_rcpt_unchecked: Final = unchecked(Rcpt)
 
 
 def mail_as_read(sender: str, fields: Mapping[str, Any]) -> Mail:
     """Make a Mail whose path was read by the expression that Mail checks.
 
-    A draft that becomes what it is a draft of takes 0.4 µs, Mail itself 1.8.
-
     Raises:
         ValueError: A field cannot be written in a command line.
     """
-    draft = _MailDraft(sender, **fields)
-    draft.__class__ = Mail  # type: ignore[assignment]  # it has the same slots
-    mail: Mail = draft  # type: ignore[assignment]
+    mail = _mail_unchecked(sender, **fields)
     if fields:
         mail._check_parameters()
     return mail
@@ -298,9 +255,7 @@ def rcpt_as_read(recipient: str, fields: Mapping[str, Any]) -> Rcpt:
     Raises:
         ValueError: A field cannot be written in a command line.
     """
-    draft = _RcptDraft(recipient, **fields)
-    draft.__class__ = Rcpt  # type: ignore[assignment]  # it has the same slots
-    rcpt: Rcpt = draft  # type: ignore[assignment]
+    rcpt = _rcpt_unchecked(recipient, **fields)
     if fields:
         rcpt._check_parameters()
     return rcpt
