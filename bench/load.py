@@ -195,7 +195,8 @@ def drips(adapter: str, scale: Scale, root: Path) -> Iterator[str]:
     if ledger.count(Fate.ACKNOWLEDGED) != 3:
         raise Failed(f"kept out: {ledger}")
     yield (
-        f"{scale.drips} dripping peers at {room} places; a good one sent 3 messages in {seconds:.1f} s: "
+        f"{scale.drips} dripping peers at {room} places; a good one sent 3 messages"
+        f" in {seconds:.1f} s: "
         f"{_check(ledger, root)}"
     )
 
