@@ -114,6 +114,15 @@ def test_a_file_is_only_touched_by_asking() -> None:
     assert driver.asked == ["seekable", "tell", "read", "read", "read", "seek"]
 
 
+@pytest.mark.parametrize("content", [b"abc", [b"abc"], (b"ab", b"", b"c"), []])
+def test_nobody_is_asked_for_blocks_that_are_there(content: Sendable) -> None:
+    driver = Driver(Peer())
+    source = Source(content, 2)
+    while driver.run(source.piece()):
+        pass
+    assert driver.asked == []
+
+
 @pytest.mark.parametrize("content", ["a", bytearray(b"a"), None, 1, object()])
 def test_what_cannot_be_sent_is_no_source(content: Sendable) -> None:
     with pytest.raises(TypeError, match=r"^(the content must be bytes|cannot send)"):

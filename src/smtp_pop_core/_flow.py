@@ -210,9 +210,12 @@ Request: TypeAlias = (
 Flow: TypeAlias = Generator[Request, Any, T]
 
 
+_READ: Final = Read()
+
+
 def read() -> Flow[bytes]:
     """Read what the peer says next, b"" at its end."""
-    data: bytes = yield Read()
+    data: bytes = yield _READ
     return data
 
 

@@ -28,11 +28,13 @@ from ._flow import (
 from ._foreign import foreign_protocol
 from ._gate import Gate
 from ._security import Logins
+from ._values import unchecked
 from .proxy import Header
 
 _DELAY: Final = 3.0  # seconds that a no to a login takes, where nobody says it
 _BAD: Final = "BADCOMMAND"
 _CONNECT: Final = "CONNECT"
+_write: Final = unchecked(Write)
 _WITH_ARGUMENT: Final = {"BDATLAST": "BDAT", "AUTHLIST": "AUTH"}
 
 E = TypeVar("E")
@@ -160,6 +162,7 @@ class Serving(ABC, Generic[E, A]):
         self._ending = Ending.LOST
         self._in_handshake = False  # nothing can be said
         self._out = bytearray()  # answers that are not written yet
+        self._time_to_write: Final = Deadline(conn.limits.timeouts.write)
         self._stopping = False
         self._deaf = False  # the peer does not take our answers
 
@@ -361,8 +364,8 @@ class Serving(ABC, Generic[E, A]):
             data, self._out = bytes(self._out), bytearray()
             self._deaf = True
             if own_time:
-                yield Deadline(self._endpoint.limits.timeouts.write)
-            yield Write(data)
+                yield self._time_to_write
+            yield _write(data)
             self._deaf = False
 
     def receive(self) -> Flow[None]:

@@ -1,6 +1,7 @@
 """Content on its way out: whatever the caller has, as a flow of blocks."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._dots import Survey
@@ -67,61 +68,30 @@ class Source:
         self.head = b""
         match content:
             case bytes():
-                self.piece = self._slices(content)
+                offsets = iter(range(0, len(content), block))
+                self.piece = partial(_slice, content, offsets, block)
+            case list() | tuple():
+                self.piece = partial(_following, iter(content))
             case Content():
                 self.piece = content.piece
-            case Blocks():  # before Readable: their read() is another one
-                self.piece = self._calls(next, (iter(content), _END))
+            case Blocks():  # before those with read(): theirs is another one
+                self.piece = _calls(next, (iter(content), _END))
             case AsyncBlocks():
-                self.piece = self._calls(anext, (aiter(content), _END), quick=True)
+                self.piece = _calls(anext, (aiter(content), _END), quick=True)
             case _ if hasattr(content, "read"):  # quicker than to ask for a Readable
-                self.piece = self._calls(content.read, (block,))
+                self.piece = _calls(content.read, (block,))
             case AsyncIterable():
-                self.piece = self._calls(anext, (aiter(content), _END), quick=True)
+                self.piece = _calls(anext, (aiter(content), _END), quick=True)
             case str() | bytearray() | memoryview():
                 raise TypeError(
                     f"the content must be bytes, not {type(content).__name__}"
                 )
             case Iterable():
-                here = isinstance(content, (list, tuple))
-                self.piece = self._calls(next, (iter(content), _END), quick=here)
+                self.piece = _calls(next, (iter(content), _END))
             case _ if callable(content):
                 self.piece = content
             case _:
                 raise TypeError(f"cannot send {type(content).__name__} as content")
-
-    def _slices(self, content: bytes) -> Callable[[], Flow[bytes]]:
-        offsets = iter(range(0, len(content), self._block))
-
-        def piece() -> Flow[bytes]:
-            yield from ()
-            offset = next(offsets, len(content))
-            return content[offset : offset + self._block]
-
-        return piece
-
-    def _calls(
-        self,
-        function: Callable[..., object],
-        arguments: tuple[object, ...],
-        *,
-        quick: bool = False,
-    ) -> Callable[[], Flow[bytes]]:
-        iterates = _END in arguments
-
-        def piece() -> Flow[bytes]:
-            while True:
-                block = yield Ask(function, arguments, quick=quick)
-                if block is _END:
-                    return b""
-                if not isinstance(block, (bytes, bytearray, memoryview)):
-                    raise TypeError(
-                        f"content must be bytes, not {type(block).__name__}"
-                    )
-                if len(block) or not iterates:
-                    return bytes(block)
-
-        return piece
 
     def survey(self) -> Flow[Survey | None]:
         """Look at the content before it is sent, where it can be read twice.
@@ -152,3 +122,42 @@ class Source:
         if survey.bare_cr:
             raise ParseError("the content holds a bare CR")
         return survey
+
+
+def _slice(content: bytes, offsets: Iterator[int], block: int) -> Flow[bytes]:
+    """Return the next octets of a whole."""
+    yield from ()
+    offset = next(offsets, len(content))
+    return content[offset : offset + block]
+
+
+def _following(blocks: Iterator[object]) -> Flow[bytes]:
+    """Return the next block of those that are there: nobody has to be asked."""
+    yield from ()
+    return next(filter(None, map(_octets, blocks)), b"")
+
+
+def _calls(
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+    *,
+    quick: bool = False,
+) -> Callable[[], Flow[bytes]]:
+    return partial(_answer, Ask(function, arguments, quick=quick))
+
+
+def _answer(request: Ask) -> Flow[bytes]:
+    """Ask for the next block; only a read says by an empty one that it is the end."""
+    while True:
+        block = yield request
+        if block is _END:
+            return b""
+        octets = _octets(block)
+        if octets or request.arguments[-1] is not _END:
+            return octets
+
+
+def _octets(block: object) -> bytes:
+    if not isinstance(block, (bytes, bytearray, memoryview)):
+        raise TypeError(f"content must be bytes, not {type(block).__name__}")
+    return bytes(block)

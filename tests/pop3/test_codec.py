@@ -1,5 +1,6 @@
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from string import ascii_letters
 
 import pytest
@@ -325,6 +326,7 @@ def check_what_is_read(line: bytes) -> None:
             written = codec.write_command(command)
             assert not set(written[:-2]) & set(b"\r\n\0")
             assert codec.read_command(written[:-2], allow) == command
+            assert replace(command) == command  # type: ignore[type-var]  # all checks
             readable[type(command)] += 1
 
 

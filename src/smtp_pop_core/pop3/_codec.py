@@ -49,11 +49,11 @@ class BadLine(ParseError):
         self.response: Final = Response(ERR, text)
 
 
-def _no_argument(kind: type[Command]) -> Callable[[str], Command]:
+def _no_argument(command: Command) -> Callable[[str], Command]:
     def read(arguments: str) -> Command:
         if arguments:
             raise BadLine("No argument allowed")
-        return kind()
+        return command
 
     return read
 
@@ -139,18 +139,18 @@ _VERBS: Final = (
     Verb("PASS", Pass, Pass, attrgetter("password")),
     Verb("APOP", Apop, _read_apop, _write_apop),
     Verb("AUTH", Auth, _read_auth, _write_auth),
-    Verb("STLS", Stls, _no_argument(Stls), _write_nothing),
-    Verb("CAPA", Capa, _no_argument(Capa), _write_nothing),
-    Verb("STAT", Stat, _no_argument(Stat), _write_nothing),
+    Verb("STLS", Stls, _no_argument(Stls()), _write_nothing),
+    Verb("CAPA", Capa, _no_argument(Capa()), _write_nothing),
+    Verb("STAT", Stat, _no_argument(Stat()), _write_nothing),
     Verb("LIST", List, _optional_number(List), _write_optional_number),
     Verb("UIDL", Uidl, _optional_number(Uidl), _write_optional_number),
     Verb("RETR", Retr, _one_number(Retr), _write_number),
     Verb("TOP", Top, _read_top, _write_top),
     Verb("DELE", Dele, _one_number(Dele), _write_number),
-    Verb("RSET", Rset, _no_argument(Rset), _write_nothing),
-    Verb("NOOP", Noop, _no_argument(Noop), _write_nothing),
-    Verb("QUIT", Quit, _no_argument(Quit), _write_nothing),
-    Verb("UTF8", Utf8, _no_argument(Utf8), _write_nothing),
+    Verb("RSET", Rset, _no_argument(Rset()), _write_nothing),
+    Verb("NOOP", Noop, _no_argument(Noop()), _write_nothing),
+    Verb("QUIT", Quit, _no_argument(Quit()), _write_nothing),
+    Verb("UTF8", Utf8, _no_argument(Utf8()), _write_nothing),
     Verb("LANG", Lang, _read_lang, _write_lang),
 )
 _LOGIN: Final = frozenset({User, Pass, Apop})  # their arguments may be UTF-8
@@ -191,7 +191,7 @@ class Codec:
             OutOfOrder: It may not come now.
         """
         name, space, arguments = line.partition(b" ")
-        found = self._by_verb.get(name.upper())
+        found = self._by_verb.get(name) or self._by_verb.get(name.upper())
         if found is None:
             raise BadLine("Command not recognized")
         kind, read = found

@@ -34,6 +34,8 @@ from ._responses import (
     Sizes,
     Totals,
     UniqueIds,
+    checked_response,
+    checked_totals,
 )
 
 _STATUS_LINE: Final = re.compile(rb"(\+OK|-ERR)(?: ([^\r\n\0]*))?")
@@ -51,18 +53,19 @@ _ANY_UIDL: Final = re.compile(rf"^({_NUMBER}) ({ANY_UNIQUE_ID})\r\n", re.MULTILI
 _WORD: Final = re.compile("[!-~]+")
 _CAPABILITY: Final = re.compile(r"([!-~]+)((?: +[!-~]+)*) *")
 
+_LISTING: Final = frozenset({List, Uidl, Capa, AuthList, Lang})
 _RECOGNIZED: Final = frozenset({ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY})
 
 
 def has_listing(command: Command | None) -> bool:
     """Whether +OK to a command is followed by lines that belong to the response."""
+    if type(command) not in _LISTING:
+        return False
     match command:
-        case List(number=None) | Uidl(number=None) | Capa() | AuthList():
-            return True
-        case Lang(tag=None):
-            return True
-        case _:
+        case List(number=int()) | Uidl(number=int()) | Lang(tag=str()):
             return False
+        case _:
+            return True
 
 
 class ResponseReader:
@@ -126,16 +129,16 @@ class ResponseReader:
             if codes or name in _RECOGNIZED:
                 code, text = name, text[bracketed.end() :]
         if cls is ERR:
-            return Response(cls, text, code, None, command)
+            return checked_response(cls, text, code, None, command)
         if has_listing(command):
-            self._status = Response(cls, text, code, None, command)
+            self._status = checked_response(cls, text, code, None, command)
             self._unstuffer = Unstuffer()
             self._blocks.clear()
             self._size = 0
             return None
         text, data = self._brought(command, text)
         _check_about(command, data)
-        return Response(cls, text, code, data, command)
+        return checked_response(cls, text, code, data, command)
 
     def _challenge(self, line: bytes, command: Command | None) -> Response:
         found = _CHALLENGE.fullmatch(line)
@@ -154,7 +157,7 @@ class ResponseReader:
                 found = _STAT.fullmatch(text)
                 if found is None:
                     raise ParseError("STAT is answered without two numbers")
-                return "", Totals(int(found[1]), int(found[2]))
+                return "", checked_totals(int(found[1]), int(found[2]))
             case List():
                 return "", self._sizes(f"{text}\r\n")
             case Uidl():
@@ -188,7 +191,8 @@ class ResponseReader:
             raise AssertionError("a listing without its status")
         self.listing = b"".join(self._blocks)
         listed = self._listed(status.command, decode_text(self.listing))
-        return Response(OK, status.text, status.code, listed, status.command)
+        text, code = status.text, status.code
+        return checked_response(OK, text, code, listed, status.command)
 
     def _listed(self, command: Command | None, text: str) -> Data:
         match command:
@@ -236,12 +240,12 @@ def _check_about(command: Command | None, data: Data | None) -> None:
     Raises:
         ParseError: It is about another one.
     """
-    match command, data:
-        case (List(number=int(number)), Sizes(by_number)) | (
-            Uidl(number=int(number)),
-            UniqueIds(by_number),
-        ) if number not in by_number:
-            raise ParseError("the answer is about another message")
+    if (
+        isinstance(data, (Sizes, UniqueIds))
+        and isinstance(command, (List, Uidl))
+        and command.number not in data.by_number
+    ):
+        raise ParseError("the answer is about another message")
 
 
 def decode_text(line: bytes) -> str:
@@ -285,6 +289,7 @@ _Written: TypeAlias = (
     Totals | Sizes | UniqueIds | CapabilityLines | Languages | Mechanisms
 )
 
+_NOTHING: Final = type(None)
 # What +OK to a command has to bring; to all others, nothing.
 _BRINGS: Final[Mapping[type[Command], type[Data]]] = {
     Stat: Totals,
@@ -310,36 +315,35 @@ def write_response(
     Raises:
         ParseError: A line is too long, or it does not bring what the command asks for.
     """
-    if isinstance(response.data, Challenge):
-        return _write_challenge(response.data, limits.auth_line)
-    text, listing = response.text, b""
+    text, data, listing = response.text, response.data, b""
+    if isinstance(data, Challenge):
+        return _write_challenge(data, limits.auth_line)
     brings = None
-    if response.cls is OK and command is not None:
+    if command is not None and response.cls is OK:
         brings = _BRINGS.get(type(command))
-    if type(response.data) is not (brings or type(None)):
+    if type(data) is not (brings or _NOTHING):
         name = "nothing" if brings is None else brings.__name__
         raise ParseError(
             f"{response.cls.name} to {type(command).__name__} brings {name}"
         )
-    if response.data is not None:
+    if data is not None:
         if has_listing(command):
-            listing = _write_listing(response.data)
+            listing = _write_listing(data)
         else:
-            lines = _data_lines(response.data)
+            lines = _data_lines(data)
             if text or response.code is not None or len(lines) != 1:
                 name = type(command).__name__
                 raise ParseError(f"{name} is answered with one line and nothing else")
             (text,) = lines
-            _check_about(command, response.data)
-    words = [STATUS[response.cls]]
+            _check_about(command, data)
     if response.code is not None and codes:
-        words.append(f"[{response.code}]")
+        code = f"[{response.code}]"
+        text = f"{code} {text}" if text else code
     elif codes and text.startswith("[") and not isinstance(command, Connect):
         # RFC 2449 section 6.4.  Whoever is greeted does not know of RESP-CODES yet.
         raise ParseError("the text would be taken for a code")
-    if text:
-        words.append(text)
-    line = f"{' '.join(words)}\r\n".encode()
+    status = STATUS[response.cls]
+    line = (f"{status} {text}\r\n" if text else f"{status}\r\n").encode()
     _check_length(line, _LONGEST)
     return line + listing
 
@@ -360,7 +364,7 @@ def _check_length(line: bytes, longest: int) -> None:
 def _write_listing(data: _Written) -> bytes:
     lines = _data_lines(data)
     text = "\r\n".join([*lines, ""]).encode()
-    if isinstance(data, Sizes | UniqueIds):  # no line is long or begins with a dot
+    if isinstance(data, (Sizes, UniqueIds)):  # no line is long or begins with a dot
         return text + b".\r\n"
     for line in lines:
         _check_length(f"{line}\r\n".encode(), _LONGEST)

@@ -14,6 +14,7 @@ from .._abnf import require_str, upper
 from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
+from .._values import unchecked
 from ._grammar import are_unique_ids, is_language, is_unique_id
 
 
@@ -267,6 +268,10 @@ class Response:
 
 
 STATUS: Final = ("+OK", "-ERR", "+")
+
+# For what a reader has checked, and for what is made of nothing but what was checked.
+checked_totals: Final = unchecked(Totals)
+checked_response: Final = unchecked(Response)
 
 
 class Rejected(_Rejected):

@@ -4,6 +4,7 @@ Responses are gathered and written in one go before the server waits.  Nothing i
 removed but at QUIT after a login; every other end leaves the maildrop as it was.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
@@ -31,6 +32,7 @@ from .._serving import (
     turn_away,
 )
 from .._source import Source
+from .._values import unchecked
 from ._application import (
     Application,
     ApplicationFactory,
@@ -75,6 +77,7 @@ from ._responses import (
     Command,
     Response,
     ResponseCode,
+    checked_response,
 )
 from ._snapshot import Snapshot
 from ._state import State
@@ -85,6 +88,13 @@ _IN_USE: Final = Response(ERR, "The maildrop is in use", ResponseCode.IN_USE)
 _NEEDS_UTF8: Final = Response(ERR, "The message needs UTF8", ResponseCode.UTF8)
 _MALFORMED: Final = Response(ERR, "The exchange was given up")
 _UNSENDABLE: Final = Response(ERR, "The message cannot be sent", ResponseCode.SYS_PERM)
+_BARE_CR: Final = re.compile(rb"\r(?!\n)")
+_MARKED: Final = Response(OK, "Marked as deleted")
+_END: Final = EndOfMessage()
+_ask: Final = unchecked(Ask)
+_data: Final = unchecked(MessageData)
+# What nobody has to be asked about.
+_AT_ONCE: Final = frozenset({Stat, List, Uidl, Dele, Rset, Noop})
 # What the application does not decide in `command`.
 _OURS: Final = frozenset(
     {
@@ -187,6 +197,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._release: Callable[[], object] | None = None  # gives the maildrop back
         self._content: Any = None  # what a message is read from
         self._snapshot = Snapshot()
+        self._time_to_read: Final = Deadline(conn.limits.timeouts.autologout, idle=True)
 
     def failed(self) -> Response:
         """Return the response to what went wrong in the application."""
@@ -219,15 +230,18 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         conn = self._conn
         while True:
             event = yield from self._next()
-            if isinstance(event, Command):
-                yield from self._answer(event)
+            if event is not None:
+                if type(event) in _AT_ONCE:
+                    self._answer_at_once(event)
+                else:
+                    yield from self._answer(event)
                 if len(self._out) > conn.limits.block:
                     yield from self.flush()
-            if self._conn.closed or not isinstance(event, Command):
+            if event is None or conn.closed:
                 yield from self.flush()
                 return self._ending
 
-    def _next(self) -> Flow[Event | None]:
+    def _next(self) -> Flow[Command | None]:
         """Return the next event; None if there is none, because the session ends."""
         conn = self._conn
         waiting = False
@@ -243,8 +257,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 return None
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
-                idle = conn.state is not State.AUTH
-                yield Deadline(conn.limits.timeouts.autologout, idle=idle)
+                if conn.state is State.AUTH:
+                    yield Deadline(conn.limits.timeouts.autologout)
+                else:
+                    yield self._time_to_read
             yield from self.receive()
 
     def _answer(self, command: Command) -> Flow[None]:
@@ -270,20 +286,30 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 if isinstance(command, Connect | BadCommand) and self._conn.closed:
                     self._ending = Ending.REFUSED
 
+    def _answer_at_once(self, command: Command) -> None:
+        """Answer a command about what is known, without asking anyone."""
+        self.count(command)
+        match command:
+            case Stat():
+                response = checked_response(OK, data=self._snapshot.totals)
+            case List() | Uidl():
+                response = self._snapshot.listing(command)
+            case Dele(number=number):
+                marked = self._snapshot.mark(number)
+                response = _MARKED if marked else NO_SUCH_MESSAGE
+            case _:
+                if isinstance(command, Rset):
+                    self._snapshot.reset()
+                response = self._conn.default_response(command)
+        self._out += self._conn.send(response)
+        self.count_answer(refused=response.cls is ERR)
+
     def _decide(self, command: Command) -> Flow[Response]:
         application = self._application
         response = None
         match command:
             case Connect() if self.decides("connect"):
                 response = yield from self.ask(application.connect)
-            case Stat():
-                return Response(OK, data=self._snapshot.totals)
-            case List() | Uidl():
-                return self._snapshot.listing(command)
-            case Dele(number=number) if self._snapshot.mark(number):
-                return Response(OK, "Marked as deleted")
-            case Rset():
-                self._snapshot.reset()
             case _ if type(command) not in _OURS and self.decides("command"):
                 response = yield from self.ask(application.command, command)
         return self._conn.default_response(command) if response is None else response
@@ -406,7 +432,8 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             yield from self._say(_NEEDS_UTF8)
         else:
             yield from self._transmit(message, number, head)
-            yield from self._let_go()
+            if self._content is not None:
+                yield from self._let_go()
 
     def _let_go(self) -> Flow[None]:
         """Close what a message was read from, a generator or a file for one."""
@@ -423,7 +450,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             raise AssertionError("a message without a maildrop")
         try:
             quick = isinstance(maildrop, AsyncMaildrop)  # it may belong to a loop
-            self._content = yield Ask(maildrop.read, (number,), quick=quick)
+            self._content = yield _ask(maildrop.read, (number,), quick=quick)
             source = Source(self._content, conn.limits.block)
             block = yield from _following(source, head)
             if _has_bare_cr(block):
@@ -433,10 +460,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             response = _UNSENDABLE if isinstance(error, ParseError) else _FAILED
             yield from self._say(response)
             return
-        yield from self._say(Response(OK, f"{message.size} octets"))
+        promise = checked_response(OK, f"{message.size} octets")
+        yield from self._say(promise)
         while block:
             try:
-                self._out += conn.send(MessageData(block, lf_ends_lines=True))
+                self._out += conn.send(_data(block, lf_ends_lines=True))
                 block = yield from _following(source, head)
             except Exception as error:
                 yield from self._break_off(error, message)
@@ -449,7 +477,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """End the content; a size that was not as promised is the store's mistake."""
         conn = self._conn
         try:
-            self._out += conn.send(EndOfMessage())
+            self._out += conn.send(_END)
         except LocalProtocolError as error:  # the last octet was a CR
             yield from self._break_off(error, message)
             return
@@ -523,6 +551,4 @@ def _following(source: Source, head: Head | None) -> Flow[bytes]:
 
 def _has_bare_cr(block: bytes) -> bool:
     """Whether a block holds a CR without LF; one at its end is still open."""
-    if b"\r" not in block:
-        return False
-    return block.count(b"\r") - block.endswith(b"\r") != block.count(b"\r\n")
+    return _BARE_CR.search(block.removesuffix(b"\r")) is not None

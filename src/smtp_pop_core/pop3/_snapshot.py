@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from ._application import Message
 from ._commands import List, Uidl
 from ._defaults import NO_SUCH_MESSAGE
-from ._responses import OK, Response, Sizes, Totals, UniqueIds
+from ._responses import (
+    OK,
+    Response,
+    Sizes,
+    Totals,
+    UniqueIds,
+    checked_response,
+    checked_totals,
+)
 
 
 class Snapshot:
@@ -45,7 +53,7 @@ class Snapshot:
     @property
     def totals(self) -> Totals:
         """How many there are that are not marked, and their size."""
-        return Totals(self._all.messages - len(self.deleted), self.octets)
+        return checked_totals(self._all.messages - len(self.deleted), self.octets)
 
     def mark(self, number: int) -> bool:
         """Mark a message as deleted; return False if there is none to be marked."""
@@ -63,22 +71,24 @@ class Snapshot:
 
     def listing(self, command: List | Uidl) -> Response:
         """Return the response to LIST or UIDL."""
-        numbers = [command.number] if command.number else self._left()
-        if command.number and self.find(command.number) is None:
-            return NO_SUCH_MESSAGE
-        data = self._sizes(numbers) if isinstance(command, List) else self._ids(numbers)
-        return Response(
-            OK, "" if command.number else f"{len(numbers)} messages", data=data
-        )
-
-    def _left(self) -> list[int]:
-        everything = range(1, len(self._messages) + 1)
-        return [number for number in everything if number not in self.deleted]
-
-    def _sizes(self, numbers: list[int]) -> Sizes:
+        text = ""
+        if command.number is None:
+            listed = self._left()
+            text = f"{len(listed)} messages"
+        else:
+            message = self.find(command.number)
+            if message is None:
+                return NO_SUCH_MESSAGE
+            listed = {command.number: message}
         # what a Message has was checked when it was made
-        return Sizes.checked({each: self._messages[each - 1].size for each in numbers})
+        if isinstance(command, List):
+            sizes = {number: each.size for number, each in listed.items()}
+            return checked_response(OK, text, data=Sizes.checked(sizes))
+        ids = {number: each.unique_id for number, each in listed.items()}
+        return checked_response(OK, text, data=UniqueIds.checked(ids))
 
-    def _ids(self, numbers: list[int]) -> UniqueIds:
-        ids = {each: self._messages[each - 1].unique_id for each in numbers}
-        return UniqueIds.checked(ids)
+    def _left(self) -> dict[int, Message]:
+        left = dict(enumerate(self._messages, 1))
+        for number in self.deleted:
+            del left[number]
+        return left

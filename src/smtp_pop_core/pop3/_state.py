@@ -71,6 +71,8 @@ Cell: TypeAlias = _Cell[ResponseClass, State]
 Row: TypeAlias = Mapping[type[Command], Cell]
 Table: TypeAlias = Mapping[State, Row]
 
+_CLOSED: Final = State.CLOSED  # to look it up takes 60 ns
+
 SAME: Final = None  # in a cell: stay in the state of the row
 
 # How to read a row: a command that is in it may be sent; the class of its response
@@ -187,6 +189,7 @@ class Session:
         unanswered: The commands whose response has not come, oldest first, each with
             the cell it was checked against.
         offered: The tags of the capabilities whose commands may be sent.
+        here: The place that `state` names; to ask it is quicker.
         tls: Whether TLS is active.
         utf8: Whether UTF8 has succeeded.
         language: The last language that was chosen, "" for none.
@@ -195,9 +198,9 @@ class Session:
 
     __slots__ = (
         "_ahead",
-        "_here",
         "_needs",
         "_places",
+        "here",
         "in_content",
         "language",
         "offered",
@@ -228,11 +231,11 @@ class Session:
     @property
     def state(self) -> State:
         """Where the responses have brought the session."""
-        return self._here.state
+        return self.here.state
 
     @state.setter
     def state(self, state: State) -> None:
-        self._here = self._ahead = self._places[state]
+        self.here = self._ahead = self._places[state]
 
     @property
     def ahead(self) -> State:
@@ -242,12 +245,12 @@ class Session:
     @property
     def authenticated(self) -> bool:
         """Whether a login has succeeded."""
-        return self._here.state is State.TRANSACTION
+        return self.here.state is State.TRANSACTION
 
     @property
     def asked(self) -> Command | None:
         """What the next response answers, or None where nothing is unanswered."""
-        if self.unanswered and self._here.state is not State.CLOSED:
+        if self.unanswered and self.here.state is not _CLOSED:
             return self.unanswered[0][0]
         return None
 
@@ -303,24 +306,24 @@ class Session:
         cls = response.cls
         if self.in_content:
             raise ParseError("the content must end first")
-        if not self.unanswered or self._here.state is State.CLOSED:
+        if not self.unanswered or self.here.state is _CLOSED:
             if cls is not ERR:
                 raise ParseError("the response answers nothing")
             self.state = State.CLOSED
             return None
         command, remembered = self.unanswered[0]
-        moves = self._here.moves.get(type(command))
+        moves = self.here.moves.get(type(command))
         if moves is not None:
             there = moves.by_class[cls]
         elif cls is ERR:
-            there = self._here
+            there = self.here
         else:  # what came before it failed, and yet the peer did it
             there = remembered.by_class[cls]
         if there is None:
             raise ParseError(f"{cls.name} is no answer to {type(command).__name__}")
         self.unanswered.popleft()
-        self._here = there
-        if not self.unanswered or there.state is State.CLOSED:
+        self.here = there
+        if not self.unanswered or there.state is _CLOSED:
             self._ahead = there
         if cls is OK:
             self._note(command)
@@ -328,15 +331,12 @@ class Session:
 
     def _note(self, command: Command) -> None:
         """Keep what the state cannot say."""
-        match command:
-            case Retr() | Top():
-                self.in_content = True
-            case Utf8():
-                self.utf8 = True
-            case Lang(tag=str() as tag):
-                self.language = tag
-            case _:
-                pass
+        if type(command) in CONTENT:
+            self.in_content = True
+        elif isinstance(command, Utf8):
+            self.utf8 = True
+        elif isinstance(command, Lang) and command.tag is not None:
+            self.language = command.tag
 
     def end_content(self) -> None:
         """Take the end of the content of a message.
