@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import types
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 
+from adapting import HOST, Adapter
 from smtp_pop_adapters import asyncio as asyncio_adapter
 from smtp_pop_adapters import trio as trio_adapter
 from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
@@ -27,7 +28,6 @@ from smtp_pop_core import pop3, smtp
 
 T = TypeVar("T")
 Serving = AbstractAsyncContextManager[Server]
-HOST: Final = "127.0.0.1"
 
 
 class Task:
@@ -50,27 +50,13 @@ class Task:
         return self._outcome[0]
 
 
-class Kit(ABC):
+class Kit(Adapter):
     """What a test needs of asyncio or trio."""
 
     runtime: Runtime
 
-    @abstractmethod
-    def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a test, and see that it leaves no task behind."""
-
     async def checkpoint(self) -> None:
         await self.runtime.checkpoint()
-
-    @abstractmethod
-    async def thread(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread."""
-
-    @abstractmethod
-    def tasks(
-        self,
-    ) -> AbstractAsyncContextManager[Callable[[Callable[[], Awaitable[Any]]], Task]]:
-        """Give a function that starts others; they are awaited in the end."""
 
     @abstractmethod
     def soon(self) -> AbstractAsyncContextManager[object]:
@@ -121,6 +107,7 @@ def stepping(
 
 
 class AsyncioKit(Kit):
+    name = "asyncio"
     runtime = AsyncioRuntime()
 
     def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -183,6 +170,7 @@ class AsyncioKit(Kit):
 
 
 class TrioKit(Kit):
+    name = "trio"
     runtime = TrioRuntime()
 
     def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -228,12 +216,15 @@ class TrioKit(Kit):
     async def _serving(
         self, serve: Callable[..., Awaitable[None]], *arguments: Any, **options: Any
     ) -> AsyncIterator[Server]:
-        async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(
-                functools.partial(serve, *arguments, **{"host": HOST} | options)
-            )
-            yield server
-            await server.stop()
+        try:
+            async with trio.open_nursery() as nursery:
+                server: Server = await nursery.start(
+                    functools.partial(serve, *arguments, **{"host": HOST} | options)
+                )
+                yield server
+                await server.stop()
+        except BaseExceptionGroup as group:  # nothing but what the test is about
+            raise group.exceptions[0] from None
 
     def serve_smtp(
         self, application: smtp.ApplicationFactory, **options: Any

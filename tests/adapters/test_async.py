@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import io
 import os
 import resource
@@ -60,13 +59,6 @@ QUICK: Final = {**SECURE, "mechanism": "CRAM-MD5"}
 def kit(request: pytest.FixtureRequest) -> Kit:
     it: Kit = request.param
     return it
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 @dataclass

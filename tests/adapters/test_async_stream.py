@@ -1,12 +1,11 @@
 """Streams and drivers of the asyncio and trio adapters, on socket pairs."""
 
 import contextlib
-import gc
 import logging
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -47,13 +46,6 @@ TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 def kit(request: pytest.FixtureRequest) -> Kit:
     it: Kit = request.param
     return it
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """The blocking adapter, on socket pairs and on loopback."""
 
 import contextlib
-import gc
 import logging
 import os
 import queue
@@ -65,13 +64,6 @@ T = TypeVar("T")
 SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 MESSAGE = b"Subject: hello\r\n\r\nOne line.\r\n"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What clients do alike: each test runs on blocking sockets, in asyncio and in trio."""
 
 import contextlib
-import gc
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from email.message import EmailMessage
 from typing import Any, Final
 
@@ -20,13 +19,6 @@ SOON: Final = 0.05  # seconds, where time itself is tested
 @pytest.fixture(params=ADAPTERS)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     return adapter_of(request.param)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 class Catcher(smtp.Application):

@@ -1,23 +1,23 @@
 """The door of the servers of the three adapters, on loopback."""
 
 import contextlib
-import gc
 import os
 import resource
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from asynchronous import HOST, KITS, Kit
+from adapting import HOST, Adapter
+from asynchronous import Kit
 from certificates import NAME, client_context, server_context
-from loopback import Background, Raw, read_all
+from loopback import Raw, read_all
 from maildrops import OPEN_LOGINS, Store
 from smtp_pop_adapters import blocking
 from smtp_pop_adapters._admission import Terms
@@ -84,8 +84,8 @@ class Door:
 class Serving:
     """Runs a server of one adapter, and a function that meets it at its door."""
 
-    def __init__(self, kit: Kit | None) -> None:
-        self._kit = kit
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
 
     def __call__(
         self,
@@ -94,58 +94,32 @@ class Serving:
         **options: Any,
     ) -> None:
         """Serve while the function is called; what it returns is called at the stop."""
+        adapter = self._adapter
         application: Any = options.pop("application", None)
         if application is None:
             application = {"smtp": Receiver, "pop3": Store()}[protocol]
-        usual = {"host": HOST, "domain": "mx.example", "logins": OPEN_LOGINS}
-        options = usual | options
-        with contextlib.ExitStack() as clients:
-            if self._kit is None:
-                serve = getattr(blocking, f"serve_{protocol}")
-                with serve(application, **options) as server:
-                    last = meet(Door(server, clients))
-                    stopping = [Background(server.stop) for _ in range(2)]
-                    (last or _nothing)()
-                    clients.close()
-                    assert [each.result() for each in stopping] == [None] * 2
-            else:
-                self._kit.run(
-                    lambda: self._serve(protocol, application, meet, clients, options)
-                )
+        options = {"domain": "mx.example", "logins": OPEN_LOGINS} | options
 
-    async def _serve(
-        self,
-        protocol: str,
-        application: Any,
-        meet: Callable[[Door], Callable[[], object] | None],
-        clients: contextlib.ExitStack,
-        options: dict[str, Any],
-    ) -> None:
-        kit = self._kit
-        assert kit is not None
-        async with getattr(kit, f"serve_{protocol}")(application, **options) as server:
-            last = await kit.thread(lambda: meet(Door(server, clients)))
-            async with kit.tasks() as start:
-                start(server.stop)
-                start(server.stop)  # to stop it again is no mistake
-                await kit.thread(last or _nothing)
-                clients.close()
+        async def run() -> None:
+            with contextlib.ExitStack() as clients:
+                async with adapter.serve(protocol, application, **options) as server:
+                    last = await adapter.thread(lambda: meet(Door(server, clients)))
+                    async with adapter.tasks() as start:
+                        stopping = [start(server.stop) for _ in range(2)]
+                        await adapter.thread(last or _nothing)
+                        clients.close()
+                    assert [await each.result() for each in stopping] == [None] * 2
+
+        adapter.run(run)
 
 
 def _nothing() -> None:
     pass
 
 
-@pytest.fixture(params=[None, *KITS], ids=["blocking", "asyncio", "trio"])
-def serving(request: pytest.FixtureRequest) -> Serving:
-    return Serving(request.param)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
+@pytest.fixture
+def serving(adapter: Adapter) -> Serving:
+    return Serving(adapter)
 
 
 def drip(client: Raw, octets: bytes) -> None:
@@ -419,18 +393,16 @@ def test_who_waits_to_be_accepted_when_a_thread_server_ends_is_told() -> None:
     assert server.refused[Refusal.STOPPING] == 2
 
 
-@pytest.mark.parametrize("kit", KITS, ids=["asyncio", "trio"])
-def test_who_waits_to_be_accepted_when_an_async_server_ends_is_told(kit: Kit) -> None:
-    async def run() -> None:
-        async with kit.serve_smtp(Receiver) as server:
-            clients = [socket.create_connection(server.addresses[0]) for _ in range(3)]
-            server.drain()
-            await server.stop()
-            told = [await kit.thread(partial(read_all, each)) for each in clients]
-            assert told == [b"421 Shutting down\r\n"] * 3
-            assert server.refused[Refusal.STOPPING] == 3
-
-    kit.run(run)
+async def test_who_waits_to_be_accepted_when_an_async_server_ends_is_told(
+    kit: Kit,
+) -> None:
+    async with kit.serve_smtp(Receiver) as server:
+        clients = [socket.create_connection(server.addresses[0]) for _ in range(3)]
+        server.drain()
+        await server.stop()
+        told = [await kit.thread(partial(read_all, each)) for each in clients]
+        assert told == [b"421 Shutting down\r\n"] * 3
+        assert server.refused[Refusal.STOPPING] == 3
 
 
 def test_those_who_wait_are_turned_away_but_not_for_ever() -> None:

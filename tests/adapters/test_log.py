@@ -3,13 +3,12 @@
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
-from asynchronous import KITS, Kit, asynchronous
-from smtp_pop_adapters import blocking
+from adapting import Adapter
 from smtp_pop_adapters._log import log_note, new_session, report_mistake
 from smtp_pop_core import Note, pop3, smtp
 
@@ -20,12 +19,6 @@ LOGGER: Final = "smtp_pop_adapters.sessions"
 def noted(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.INFO, LOGGER):
         yield caplog
-
-
-@pytest.fixture(params=KITS, ids=["asyncio", "trio"])
-def kit(request: pytest.FixtureRequest) -> Kit:
-    it: Kit = request.param
-    return it
 
 
 class Failing(smtp.Application):
@@ -84,28 +77,14 @@ SERVICES: Final[dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("protocol", SERVICES)
-def test_the_blocking_server_logs_its_sessions(
-    noted: pytest.LogCaptureFixture, protocol: str
-) -> None:
-    application, options, lines, commands = SERVICES[protocol]
-    serve: Callable[..., Any] = getattr(blocking, f"serve_{protocol}")
-    mistakes: list[Exception] = []
-    options = {**options, "report": mistakes.append}
-    with serve(application, "127.0.0.1", **options) as server:
-        port = visit(server.addresses[0], *lines)
-    check(noted, port, commands, *mistakes)
-
-
-@pytest.mark.parametrize("protocol", SERVICES)
-@asynchronous
-async def test_the_async_servers_log_their_sessions(
-    kit: Kit, noted: pytest.LogCaptureFixture, protocol: str
+async def test_a_server_logs_its_sessions(
+    adapter: Adapter, noted: pytest.LogCaptureFixture, protocol: str
 ) -> None:
     application, options, lines, commands = SERVICES[protocol]
     mistakes: list[Exception] = []
     options = {**options, "report": mistakes.append}
-    async with getattr(kit, f"serve_{protocol}")(application, **options) as server:
-        port = await kit.thread(lambda: visit(server.addresses[0], *lines))
+    async with adapter.serve(protocol, application, **options) as server:
+        port = await adapter.thread(lambda: visit(server.addresses[0], *lines))
     check(noted, port, commands, *mistakes)
 
 

@@ -1,7 +1,6 @@
 """POP3 through the blocking adapter: a client and a server, on loopback."""
 
 import contextlib
-import gc
 import queue
 import socket
 import threading
@@ -41,13 +40,6 @@ LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 ONE = b"Subject: one\r\n\r\nfirst\r\n"
 TWO = b"Subject: two\r\n\r\n.\r\n..\r\nlast\r\n"
 THREE = b"Subject: three\r\n\r\nthird\r\n"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 def server_of(store: pop3.ApplicationFactory, **options: Any) -> Server:

@@ -1,6 +1,5 @@
 """Real peers of POP3: poplib reads from our server, our client from Twisted's."""
 
-import gc
 import poplib
 import ssl
 import subprocess
@@ -23,13 +22,6 @@ DOTS: Final = b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\n\r\n.\r\n"
 LINES: Final = b"".join(  # 25 MB; poplib takes lines of 2,048 octets at most
     b"." * (length % 2_041) + b"\r\n" for length in range(24_500)
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 # poplib reads from our server

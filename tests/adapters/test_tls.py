@@ -1,7 +1,6 @@
 """TLS on the streams of the blocking adapter, on socket pairs and on loopback."""
 
 import contextlib
-import gc
 import hashlib
 import re
 import socket
@@ -34,13 +33,6 @@ SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 SERVER_END_POINT = hashlib.sha256(der(SERVER)).digest()  # signed with ECDSA and SHA-256
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture

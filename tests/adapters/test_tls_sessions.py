@@ -1,7 +1,6 @@
 """TLS and logins in both protocols, both roles, with STARTTLS or STLS and without."""
 
 import contextlib
-import gc
 import queue
 import socket
 import ssl
@@ -45,13 +44,6 @@ SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 STRANGER = trustme.CA().issue_cert(NAME)
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_socket_is_closed() -> Iterator[None]:
-    """A socket that was left open is a ResourceWarning, which is an error."""
-    yield
-    gc.collect()
 
 
 class SmtpStore(smtp.Application):
