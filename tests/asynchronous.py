@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-from adapting import HOST, Adapter
+from adapting import HOST, Adapter, BlockingAdapter
 from smtp_pop_adapters import asyncio as asyncio_adapter
 from smtp_pop_adapters import trio as trio_adapter
 from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
@@ -244,6 +244,7 @@ class TrioKit(Kit):
 
 
 KITS: Final[tuple[Kit, ...]] = (AsyncioKit(), TrioKit())
+ADAPTERS: Final[tuple[Adapter, ...]] = (BlockingAdapter(), *KITS)
 
 
 def asynchronous(

@@ -7,14 +7,12 @@ import functools
 import gc
 import inspect
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
-from adapting import Adapter, BlockingAdapter
-from asynchronous import KITS, Kit
-
-ADAPTERS: Final[tuple[Adapter, ...]] = (BlockingAdapter(), *KITS)
+from adapting import Adapter
+from asynchronous import ADAPTERS, KITS, Kit
 
 
 def name_of(adapter: Adapter) -> str:
