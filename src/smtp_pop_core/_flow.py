@@ -210,12 +210,12 @@ Request: TypeAlias = (
 Flow: TypeAlias = Generator[Request, Any, T]
 
 
-_READ: Final = Read()
+READ: Final = Read()
 
 
 def read() -> Flow[bytes]:
     """Read what the peer says next, b"" at its end."""
-    data: bytes = yield _READ
+    data: bytes = yield READ
     return data
 
 

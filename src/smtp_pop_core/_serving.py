@@ -8,12 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import sasl
 from ._endpoint import Endpoint
 from ._errors import MessageAborted, RemoteProtocolError, Stopping
 from ._flow import (
+    READ,
     Ask,
     Deadline,
     Flow,
@@ -23,7 +25,6 @@ from ._flow import (
     Report,
     Sleep,
     Write,
-    read,
 )
 from ._foreign import foreign_protocol
 from ._gate import Gate
@@ -172,8 +173,8 @@ class Serving(ABC, Generic[E, A]):
 
     def decides(self, name: str) -> bool:
         """Whether the application has a method of its own; else it is not asked."""
-        method = getattr(type(self._application), name)
-        return all(method is not getattr(base, name) for base in self._bases)
+        kind: type = type(self._application)
+        return _has_own(kind, self._bases, name)
 
     def ask(
         self,
@@ -371,11 +372,17 @@ class Serving(ABC, Generic[E, A]):
     def receive(self) -> Flow[None]:
         """Read what the peer says next, or take note that the server stops."""
         try:
-            data = yield from read()
+            data: bytes = yield READ
         except Stopping:
             self._stopping = True
         else:
             self._endpoint.receive_data(data)
+
+
+@lru_cache(maxsize=256)
+def _has_own(kind: type, bases: tuple[type, ...], name: str) -> bool:
+    method = getattr(kind, name)
+    return all(method is not getattr(base, name) for base in bases)
 
 
 def note_visitor(visitor: Visitor, proxy: str = "") -> Flow[None]:

@@ -114,10 +114,8 @@ _PROTOCOLS: Final[dict[type[Command], str]] = {
 }
 _WITHOUT_ACCESS: Final = (BadCommand, Quit, Xclient)
 # Where nothing is begun that the client would have to begin again.
-_BETWEEN: Final = frozenset(
-    {State.CONNECTING, State.REFUSED, State.GREETED, State.READY}
-)
-_IDLE: Final = _BETWEEN | {State.AUTH}
+_BETWEEN: Final = (State.READY, State.CONNECTING, State.REFUSED, State.GREETED)
+_IDLE: Final = (*_BETWEEN, State.AUTH)
 
 
 def serve(
@@ -226,6 +224,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._peer = peer
         self._factory: Final = factory
         self._trusted: Final = trusted
+        timeouts = conn.limits.timeouts
+        self._when_idle: Final = Deadline(timeouts.command, idle=True)
+        self._in_between: Final = Deadline(timeouts.command)
+        self._for_block: Final = Deadline(timeouts.block)
         self._denied = False  # the client for whom the peer speaks is not wanted
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []
@@ -288,36 +290,39 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 yield from self._say(_STOPPING)
                 self._ending = Ending.STOPPING
             event = conn.next_event()
-            if conn.closed:
-                return None
             if isinstance(event, Command):
                 return event
-            yield from self.flush()
+            if conn.closed:
+                return None
+            if self._out:
+                yield from self.flush()
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
-                idle = conn.state in _BETWEEN
-                yield Deadline(conn.limits.timeouts.command, idle=idle)
+                yield self._when_idle if conn.state in _BETWEEN else self._in_between
             yield from self.receive()
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
         self.count(command)
-        if isinstance(command, BadCommand) and command.reply is FOREIGN:
-            yield from note_foreign(command.line)
-        if isinstance(command, (Bdat, BdatLast)):
-            yield from self._message()
-            return
-        if isinstance(command, Xclient):
-            yield from self._begin_anew(command)
-            yield from self.flush()
-            return
-        if self._denied and not isinstance(command, _WITHOUT_ACCESS):
-            yield from self._say(_NO_ACCESS)
-            return
-        if isinstance(command, Auth):
-            yield from self._log_in(command)
-            yield from self.flush()
-            return
+        match command:
+            case Mail() | Rcpt() | Data() if not self._denied:
+                pass  # most of them
+            case Bdat() | BdatLast():
+                yield from self._message()
+                return
+            case Xclient():
+                yield from self._begin_anew(command)
+                yield from self.flush()
+                return
+            case BadCommand(line=line, reply=reply) if reply is FOREIGN:
+                yield from note_foreign(line)
+            case _ if self._denied and not isinstance(command, _WITHOUT_ACCESS):
+                yield from self._say(_NO_ACCESS)
+                return
+            case Auth():
+                yield from self._log_in(command)
+                yield from self.flush()
+                return
         reply = yield from self._decide(command)
         reply = yield from self._say(reply)
         if reply.code // 100 == 2:
@@ -344,7 +349,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             type(command) not in PIPELINED or len(self._out) > self._conn.limits.block
         ):  # RFC 2920 section 3.2
             yield from self.flush()
-        if self._conn.handshake_due:
+        if isinstance(command, StartTls) and self._conn.handshake_due:
             self._peer._helo = self._peer._protocol = ""
             self._peer._forwarded = None
             yield from self.start_tls()
@@ -554,7 +559,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         blocks: list[bytes] = []
         octets = 0
         if not self._over:
-            yield Deadline(self._conn.limits.timeouts.block)
+            yield self._for_block
         while not self._over and octets < self._conn.limits.block:
             match self._conn.next_event():
                 case MessageData(data=data):

@@ -319,9 +319,12 @@ class Session:
 
     def take(self, command: Command) -> None:
         """Take a command that has been checked."""
-        moves = self._ahead.moves[type(command)]
+        kind = type(command)
+        moves = self._ahead.moves[kind]
         replies = moves.answers
-        if isinstance(command, Mail):
+        if kind is Rcpt or kind is Data:
+            pass  # most of them
+        elif isinstance(command, Mail):
             self.mail = command
             self.mails += 1
         elif isinstance(command, (Bdat, BdatLast)):
@@ -403,12 +406,13 @@ class Session:
 
     def _note(self, command: Command, digit: int) -> None:
         """Keep what the state cannot say."""
-        if isinstance(command, EndOfMessage):
+        kind = type(command)
+        if kind is EndOfMessage:
             self.messages += 1
             self.recipients = 0
         elif digit != 2:
             pass
-        elif isinstance(command, Rcpt):
+        elif kind is Rcpt:
             self.recipients += 1
         elif isinstance(command, (Mail, Rset, Ehlo, Helo, Lhlo)):
             self.recipients = 0
