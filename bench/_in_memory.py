@@ -66,13 +66,18 @@ class Talk:
 
 
 class Session(Talk):
-    """A flow that stands still where it has nothing to read."""
+    """A flow that stands still where it has nothing to read.
 
-    __slots__ = ("_flow",)
+    Attributes:
+        ended: Whether it has come to its end, so that nobody hears any more.
+    """
+
+    __slots__ = ("_flow", "ended")
 
     def __init__(self, flow: Flow[object]) -> None:
         super().__init__()
         self._flow = flow
+        self.ended = False
         self._go_on(None)
 
     def hear(self, reads: Iterable[bytes]) -> None:
@@ -81,8 +86,9 @@ class Session(Talk):
         try:
             for data in self._reads:
                 self._go_on(data)
-        except StopIteration:  # the session has ended
-            return
+        except StopIteration:
+            assert not self.ended, "the session had ended before"
+            self.ended = True
 
     def _go_on(self, answer: object) -> None:
         send = self._flow.send

@@ -6,7 +6,7 @@ from io import BytesIO
 from itertools import repeat
 from typing import Any, Final
 
-from smtp_pop_core import SERVER, pop3, sasl
+from smtp_pop_core import SERVER, Limits, pop3, sasl
 
 from ._contents import encoded, pieces, text
 from ._in_memory import Session
@@ -14,6 +14,7 @@ from ._measure import OURS, Contender, Group, Outcome
 from ._smtp_servers import available
 
 MANY: Final = 1_000
+_LIMITS: Final = Limits(idle_commands=1 << 30)  # a session asks the same very often
 
 
 class Memory(pop3.Maildrop):
@@ -45,13 +46,14 @@ class Ours:
             def open(self, identity: str) -> pop3.Maildrop:
                 return maildrop
 
-        one = Session(pop3.serve(pop3.Connection(SERVER), Application))
+        conn = pop3.Connection(SERVER, limits=_LIMITS)
+        one = Session(pop3.serve(conn, Application))
         one.hear([b"USER joe\r\n", b"PASS secret\r\n"])
         assert one.written.startswith(b"+OK"), one.written
         said = [line]
         for _ in repeat(None, times):
             one.hear(said)
-        assert one.written.endswith(b"\r\n"), one.written
+        assert not one.ended
 
 
 class Twisted:

@@ -44,7 +44,7 @@ def _wanted(goal: Goal) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def details(section: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from bench._counted import REFERENCE, works
 from bench._engines import PARTS
 from bench._goals import GOALS, GROWING, Goal, verdicts
 from bench._growth import WORKS
+from bench._in_memory import Session
 from bench._measure import (
     OURS,
     Contender,
@@ -22,6 +23,9 @@ from bench._measure import (
     repetitions,
 )
 from bench._report import details, goals, unmeasured
+from bench._smtp_servers import Sink
+
+from smtp_pop_core import SERVER, smtp
 
 Kind: TypeAlias = Callable[[int], bytes]
 ONCE = Effort(rounds=1, seconds=0)
@@ -91,6 +95,14 @@ def test_contenders_take_turns() -> None:
     group = Group("work", [contender("a"), contender("b")])
     compare(group, Effort(rounds=2, seconds=0), Outcome())
     assert turns == ["a", "b", "a", "b", "a", "b"]
+
+
+def test_a_session_that_has_ended_hears_nothing_more() -> None:
+    one = Session(smtp.serve(smtp.Connection(SERVER), Sink))
+    one.hear([b"QUIT\r\n"])
+    assert one.ended
+    with pytest.raises(AssertionError, match="ended before"):
+        one.hear([b"QUIT\r\n"])
 
 
 def test_a_turn_has_more_repetitions_of_what_is_quick() -> None:
