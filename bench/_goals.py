@@ -113,6 +113,8 @@ GOALS: Final = (
     _figure("memory for one 100 MB message", 2, "MB", 1e6),
     _figure("memory for an idle session", 8, "kB", 1e3),
     _at_most("import", 1, "smtplib", "smtp_pop_core.smtp"),
+    # the first goal alone is met by importing nothing
+    _at_most("import", 1, "smtplib", "what a client needs of it"),
     *(_figure(f"growth with {each}", 1.2, "as exponent") for each in GROWING),
 )
 

@@ -24,7 +24,8 @@ def _serve(said: Iterable[bytes]) -> None:
     one = Session(smtp.serve(conn, Sink))
     one.hear([_EHLO])
     one.hear(said)
-    assert one.written.startswith(b"250") and not one.ended, one.written
+    assert one.written.startswith(b"250"), one.written
+    assert not one.ended
 
 
 def _octets(size: int) -> list[bytes]:

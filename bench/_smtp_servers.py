@@ -59,7 +59,8 @@ class Ours:
         one.hear([_EHLO])
         for _ in repeat(None, count):
             one.hear(said)
-        assert one.written.startswith(b"250") and not one.ended, one.written
+        assert one.written.startswith(b"250"), one.written
+        assert not one.ended
 
 
 class OurConnection:

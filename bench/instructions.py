@@ -28,7 +28,7 @@ _IMPORTS: Final = ("smtp_pop_core.smtp", "smtp_pop_core.pop3")
 _CODE: Final = "; ".join(
     [
         "import os",
-        *(f"os.{MARK}(); import {module}" for module in _IMPORTS),
+        *(f"os.{MARK}(); from {module} import *" for module in _IMPORTS),
         f"os.{MARK}()",
         "from bench import _counted",
         "_counted.run()",
@@ -55,7 +55,7 @@ def count() -> dict[str, int]:
             Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:])
         )
         marked = [int(_SUMMARY.findall(dump.read_text())[0]) for dump in dumps]
-    counted = {f"import {module}": marked[1 + at] for at, module in enumerate(_IMPORTS)}
+    counted = {f"all of {module}": marked[1 + at] for at, module in enumerate(_IMPORTS)}
     each = iter(marked[1 + len(_IMPORTS) :])
     for name, (_, times) in works().items():
         next(each)  # what came before: warming up
