@@ -403,3 +403,44 @@ def test_one_line_more_ends_the_session(lines: int, last: bytes) -> None:
             [feed(client, piece) for piece in cut]
         assert client.state is State.CLOSED
         assert client.last_reply is None
+
+
+# What is made without its checks
+
+
+PREFIXES = st.sampled_from(
+    [b"", b"2.1.5 ", b"4.999.0 ", b"5.0.0", b"5.01.0 ", b"2.1.5\t"]
+)
+
+
+@given(
+    st.builds(bytes.__add__, PREFIXES, st.binary(max_size=30)),
+    st.sampled_from([200, 250, 354, 421, 550, 599]),
+    st.booleans(),
+)
+def test_a_reply_that_was_read_would_pass_the_checks_of_one_that_is_made(
+    text: bytes, code: int, enhanced: bool
+) -> None:
+    reader = ReplyReader()
+    line = b"%d %s" % (code, text.translate(None, b"\r\n\0"))
+    assert reader.add(line)
+    reply = reader.take(None, enhanced=enhanced)
+    again = Reply(reply.code, reply.lines, reply.enhanced, reply.command)
+    assert (again, repr(again)) == (reply, repr(reply))
+
+
+def test_the_same_reply_is_written_with_its_enhanced_code_or_without() -> None:
+    reply = Reply(250, ("a", "b"), smtp.EnhancedCode(2, 1, 0))
+    noop = smtp.Noop()
+    written = [
+        write_reply(reply, noop, Limits(), enhanced=enhanced)
+        for enhanced in (True, False, True, False)
+    ]
+    assert (
+        written
+        == [
+            b"250-2.1.0 a\r\n250 2.1.0 b\r\n",
+            b"250-a\r\n250 b\r\n",
+        ]
+        * 2
+    )

@@ -384,12 +384,18 @@ def _read_parameters(
 def _write_parameters(
     command: Mail | Rcpt, fields: tuple[str, ...], offered: Mapping[str, Parameter]
 ) -> str:
+    contents = {
+        field: content
+        for field in fields
+        if (content := getattr(command, field)) is not None
+        and content is not False
+        and content != ()
+    }
+    if not contents and not command.extra:
+        return ""
     given: list[tuple[str, str | None]] = []
     by_field = {parameter.field: keyword for keyword, parameter in offered.items()}
-    for field in fields:
-        content = getattr(command, field)
-        if content is None or content is False or content == ():
-            continue
+    for field, content in contents.items():
         if field not in by_field:
             raise OutOfOrder(f"no extension that was offered has {field!r}")
         keyword = by_field[field]

@@ -141,6 +141,9 @@ class Extensions(Mapping[str, Extension]):
     def __getitem__(self, keyword: str) -> Extension:
         return self._offers[keyword]
 
+    def __contains__(self, keyword: object) -> bool:
+        return keyword in self.keywords
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._offers)
 
