@@ -19,6 +19,7 @@ from ._measure import FULL, QUICK, Effort, Outcome
 from ._report import all_figures, details, goals, renew_page, unmeasured
 
 RESULTS: Final = Path(__file__).parent / "results.json"
+QUICK_RESULTS: Final = RESULTS.with_name("results-quick.json")  # not for the page
 SECTIONS: Final = ("engines", "sockets", "memory", "growth", "imports", "profile")
 
 
@@ -43,9 +44,9 @@ def measure(section: str, effort: Effort) -> dict[str, Any]:
     }
 
 
-def read_results() -> dict[str, Any]:
+def read_results(path: Path = RESULTS) -> dict[str, Any]:
     """Return what was measured before, by section."""
-    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return {section: found[section] for section in SECTIONS if section in found}
 
 
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str]) -> None:
     effort = QUICK if options.quick else FULL
     if options.rounds:
         effort = replace(effort, rounds=options.rounds)
-    results = read_results()
+    path = QUICK_RESULTS if options.quick else RESULTS
+    results = read_results(path)
     fresh = {}
     for name in options.sections or SECTIONS:
         fresh[name] = measure(name, effort)
@@ -75,13 +77,13 @@ def main(arguments: Sequence[str]) -> None:
         )
         for each in fresh[name]["missing"]:
             print(f"not measured: {each}")
-    RESULTS.write_text(json.dumps(results | fresh, indent=1))
+    path.write_text(json.dumps(results | fresh, indent=1))
     figures = all_figures(fresh)
     print("\n## What is wanted\n", *goals(figures), sep="\n")
     if not options.sections:
         for each in unmeasured(figures):
             print(f"not measured: {each}")
-    print(f"\nall figures: {RESULTS}")
+    print(f"\nall figures: {path}")
 
 
 if __name__ == "__main__":
