@@ -1,9 +1,9 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, IntEnum
 
 import pytest
 
-from smtp_pop_core._table import Cell, places
+from smtp_pop_core._table import Cell, places, with_first, with_last, without_first
 
 
 class Here(Enum):
@@ -86,3 +86,28 @@ def test_a_state_without_a_row_has_no_moves() -> None:
         Here.A: Here.A,
         Here.B: Here.B,
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100])
+def test_a_queue_gives_the_oldest_first(count: int) -> None:
+    queue: Sequence[int] = ()
+    for number in range(count):
+        queue = with_last(queue, number)
+    taken = []
+    while queue:
+        taken.append(queue[0])
+        queue = without_first(queue)
+    assert taken == list(range(count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_oldest_of_a_queue_can_be_replaced(count: int) -> None:
+    queue: Sequence[int] = ()
+    for number in range(count):
+        queue = with_last(queue, number)
+    assert list(with_first(queue, 7)) == [7, *range(1, count)]
+
+
+def test_a_queue_that_was_long_can_grow_again() -> None:
+    queue = without_first(with_last(with_last((), 1), 2))
+    assert list(with_last(queue, 3)) == [2, 3]

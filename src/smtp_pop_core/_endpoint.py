@@ -29,6 +29,17 @@ class Endpoint(ABC, Generic[E]):
         limits: Every bound.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_closed_told",
+        "_eof",
+        "_line",
+        "domain",
+        "limits",
+        "role",
+    )
+
     def __init__(self, role: Role, domain: str, limits: Limits) -> None:
         self.role: Final = role
         self.domain: Final = domain

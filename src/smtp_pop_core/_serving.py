@@ -136,6 +136,30 @@ class Serving(ABC, Generic[E, A]):
         gate: The door of the server, or None: nobody else has to know of the session.
     """
 
+    __slots__ = (
+        "_application",
+        "_bases",
+        "_counts",
+        "_deaf",
+        "_delay",
+        "_ending",
+        "_endpoint",
+        "_failed_logins",
+        "_gate",
+        "_in_handshake",
+        "_kind",
+        "_logins",
+        "_mechanism",
+        "_messages",
+        "_octets",
+        "_out",
+        "_refused",
+        "_stopping",
+        "_time_to_write",
+        "_user",
+        "_visitor",
+    )
+
     def __init__(
         self,
         conn: Endpoint[E],
@@ -163,7 +187,7 @@ class Serving(ABC, Generic[E, A]):
         self._ending = Ending.LOST
         self._in_handshake = False  # nothing can be said
         self._out = bytearray()  # answers that are not written yet
-        self._time_to_write: Final = Deadline(conn.limits.timeouts.write)
+        self._time_to_write: Final = deadline(conn.limits.timeouts.write)
         self._stopping = False
         self._deaf = False  # the peer does not take our answers
 
@@ -377,6 +401,12 @@ class Serving(ABC, Generic[E, A]):
             self._stopping = True
         else:
             self._endpoint.receive_data(data)
+
+
+@lru_cache(maxsize=256)
+def deadline(seconds: float, *, idle: bool = False) -> Deadline:
+    """Return a Deadline that sessions share."""
+    return Deadline(seconds, idle)
 
 
 @lru_cache(maxsize=256)

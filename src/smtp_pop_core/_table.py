@@ -5,10 +5,12 @@ this turns it into direct references, because to look a state up costs more than
 its place.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Generic, TypeAlias, TypeVar
 
+T = TypeVar("T")
 S = TypeVar("S", bound=Enum)
 C = TypeVar("C", bound=IntEnum)
 
@@ -90,3 +92,32 @@ def places(
         for kind, cell in row.items():
             here.moves[kind] = Moves(cell, here, found, classes, failures)
     return found
+
+
+# A queue is a tuple as long as it has one entry or none: an empty deque takes 760
+# octets.  What is returned takes the place of the queue that was given.
+
+
+def with_last(queue: Sequence[T], last: T) -> Sequence[T]:
+    """Return a queue with one more behind the others."""
+    if not queue:
+        return (last,)
+    queue = queue if isinstance(queue, deque) else deque(queue)
+    queue.append(last)
+    return queue
+
+
+def without_first(queue: Sequence[T]) -> Sequence[T]:
+    """Return a queue without the oldest."""
+    if isinstance(queue, deque) and len(queue) > 1:
+        queue.popleft()
+        return queue
+    return ()
+
+
+def with_first(queue: Sequence[T], first: T) -> Sequence[T]:
+    """Return a queue with another in place of the oldest."""
+    if isinstance(queue, deque):
+        queue[0] = first
+        return queue
+    return (first,)

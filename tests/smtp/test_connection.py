@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -650,3 +651,9 @@ def test_what_cannot_be_sent_is_not_shown(role: Role) -> None:
     with pytest.raises(LocalProtocolError) as error:
         conn.send(b"AUTH PLAIN hunter2")  # type: ignore[arg-type]  # that is the point
     assert "hunter2" not in str(error.value)
+
+
+def test_a_connection_can_be_referred_to_weakly() -> None:
+    conn = smtp.Connection(SERVER)
+    assert weakref.ref(conn)() is conn
+    assert not hasattr(conn, "__dict__")

@@ -162,7 +162,7 @@ def test_a_new_lhlo_forgets_the_transaction() -> None:
 
 def session(state: State = State.READY) -> Session:
     session = Session(lmtp=True)
-    session.unanswered.clear()
+    session.unanswered = ()
     session.offered = ALL
     session.state = state
     return session

@@ -228,7 +228,7 @@ def all_but(*states: State) -> list[State]:
 
 def session_in(state: State) -> Session:
     session = Session()
-    session.unanswered.clear()
+    session.unanswered = ()
     session.state = state
     session.offered = ALL
     return session
@@ -576,7 +576,7 @@ class Frob(smtp.Command):
 def test_a_table_of_an_extension_holds_for_its_session_alone() -> None:
     table: smtp.Table = {State.READY: {Frob: {smtp.ReplyClass.POSITIVE: State.GREETED}}}
     session = Session([table, {}], {Frob: "X-FROB"})
-    session.unanswered.clear()
+    session.unanswered = ()
     session.state = State.READY
     with pytest.raises(NotOffered):
         session.command(Frob())

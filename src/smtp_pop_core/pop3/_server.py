@@ -27,6 +27,7 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
+    deadline,
     note_foreign,
     note_visitor,
     turn_away,
@@ -180,6 +181,16 @@ def serve(
 class _Serving(Serving[Event, Application | AsyncApplication]):
     """One session of a server."""
 
+    __slots__ = (
+        "_conn",
+        "_content",
+        "_maildrop",
+        "_peer",
+        "_release",
+        "_snapshot",
+        "_time_to_read",
+    )
+
     def __init__(
         self,
         conn: Connection,
@@ -197,7 +208,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._release: Callable[[], object] | None = None  # gives the maildrop back
         self._content: Any = None  # what a message is read from
         self._snapshot = Snapshot()
-        self._time_to_read: Final = Deadline(conn.limits.timeouts.autologout, idle=True)
+        self._time_to_read: Final = deadline(conn.limits.timeouts.autologout, idle=True)
 
     def failed(self) -> Response:
         """Return the response to what went wrong in the application."""

@@ -154,6 +154,21 @@ class Codec:
         utf8: Whether addresses may hold UTF-8, because SMTPUTF8 holds.
     """
 
+    __slots__ = (
+        "_binary",
+        "_by_kind",
+        "_by_verb",
+        "_limits",
+        "_mail",
+        "_more_for_mail",
+        "_more_for_rcpt",
+        "_rcpt",
+        "_short",
+        "_space_after_colon",
+        "longest",
+        "utf8",
+    )
+
     def __init__(
         self,
         verbs: Iterable[Verb],
@@ -164,6 +179,7 @@ class Codec:
     ) -> None:
         self._space_after_colon = space_after_colon
         self._limits = limits
+        self._short = min(limits.command_line, limits.auth_line)  # for any command
         self._by_verb, self._by_kind = _LMTP if lmtp else _SMTP
         if verbs:
             readers, writers = _tables(verbs)
@@ -177,13 +193,20 @@ class Codec:
         self._binary = "BINARYMIME" in offered
         self._mail = offered.mail
         self._rcpt = offered.rcpt
+        self._more_for_mail = offered.mail_octets
+        self._more_for_rcpt = offered.rcpt_octets
+        more = max(offered.mail_octets, offered.rcpt_octets)
+        self.longest = max(self._limits.auth_line, self._limits.command_line + more)
+
+    def _longest(self, kind: type[Command]) -> int:
         limits = self._limits
-        self._longest = {
-            Auth: limits.auth_line,
-            Mail: limits.command_line + offered.mail_octets,
-            Rcpt: limits.command_line + offered.rcpt_octets,
-        }
-        self.longest = max(self._longest.values())
+        if kind is Auth:
+            return limits.auth_line
+        if kind is Mail:
+            return limits.command_line + self._more_for_mail
+        if kind is Rcpt:
+            return limits.command_line + self._more_for_rcpt
+        return limits.command_line
 
     def read_command(
         self, line: bytes, check: Callable[[type[Command]], None]
@@ -206,7 +229,8 @@ class Codec:
             raise BadLine(500, "Command not recognized", 5, 1)
         kind, read = found
         check(kind)
-        if len(line) + 2 > self._longest.get(kind, self._limits.command_line):
+        octets = len(line) + 2
+        if octets > self._short and octets > self._longest(kind):
             raise BadLine(500, "Line too long", 5, 2)
         try:
             return read(self, self._text(arguments))
@@ -236,9 +260,8 @@ class Codec:
         arguments = write(self, command)
         line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
         data = line.encode("utf-8")
-        longest = self._longest.get(kind, self._limits.command_line)
-        if kind is Auth:  # what is longer waits for a challenge: RFC 4954 section 4
-            longest = self._limits.command_line
+        # an AUTH that is longer waits for a challenge: RFC 4954 section 4
+        longest = self._limits.command_line if kind is Auth else self._longest(kind)
         if len(data) > longest:
             raise OutOfOrder(f"{kind.__name__} is longer than a line may be")
         if not self.utf8 and not data.isascii():

@@ -120,6 +120,29 @@ class Connection(Endpoint[Event]):
         ValueError: The domain is none.
     """
 
+    __slots__ = (
+        "_bad_commands",
+        "_codec",
+        "_connect_told",
+        "_content",
+        "_dropping",
+        "_idle_commands",
+        "_largest",
+        "_profile",
+        "_rcpt_domains",
+        "_reader",
+        "_refused_commands",
+        "_repertoire",
+        "_session",
+        "_stuffer",
+        "_to_drop",
+        "_tolerances",
+        "_trace",
+        "extensions",
+        "last_reply",
+        "lmtp",
+    )
+
     def __init__(
         self,
         role: Role,

@@ -27,6 +27,7 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
+    deadline,
     note_foreign,
     note_visitor,
     turn_away,
@@ -207,6 +208,25 @@ def _told(command: Attributes) -> dict[str, object]:
 class _Serving(Serving[Event, Application | AsyncApplication]):
     """One session of a server."""
 
+    __slots__ = (
+        "_broken",
+        "_conn",
+        "_denied",
+        "_end",
+        "_factory",
+        "_for_block",
+        "_full",
+        "_in_between",
+        "_in_flight",
+        "_mail",
+        "_peer",
+        "_rcpts",
+        "_taking",
+        "_trusted",
+        "_verdict",
+        "_when_idle",
+    )
+
     def __init__(
         self,
         conn: Connection,
@@ -225,9 +245,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._factory: Final = factory
         self._trusted: Final = trusted
         timeouts = conn.limits.timeouts
-        self._when_idle: Final = Deadline(timeouts.command, idle=True)
-        self._in_between: Final = Deadline(timeouts.command)
-        self._for_block: Final = Deadline(timeouts.block)
+        self._when_idle: Final = deadline(timeouts.command, idle=True)
+        self._in_between: Final = deadline(timeouts.command)
+        self._for_block: Final = deadline(timeouts.block)
         self._denied = False  # the client for whom the peer speaks is not wanted
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt] = []

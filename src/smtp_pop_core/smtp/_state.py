@@ -16,15 +16,14 @@ not.  Any other reply with nothing unanswered is an error of the peer, except a 
 5xx in the middle of content: it answers EndOfMessage and closes.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from .._errors import OutOfOrder, ParseError
 from .._table import Cell as _Cell
-from .._table import Moves, Place, places
+from .._table import Moves, Place, places, with_first, with_last, without_first
 from ._commands import (
     Auth,
     AuthResponse,
@@ -222,7 +221,7 @@ class Session:
         tables = [table for table in tables if table]
         self._needs = {**_NEEDS, **needs} if needs else _NEEDS
         self._places = _places(tables) if tables else _STANDARD
-        self.unanswered: deque[tuple[Command, Moves[State], int]] = deque()
+        self.unanswered: Sequence[tuple[Command, Moves[State], int]] = ()
         self.offered: frozenset[str] = frozenset()
         self.tls = tls
         self._lmtp = lmtp
@@ -332,7 +331,9 @@ class Session:
         elif self._lmtp and isinstance(command, EndOfMessage):
             replies = self.recipients
         self._ahead = moves.success
-        self.unanswered.append((command, moves, replies))
+        last = command, moves, replies
+        queue = self.unanswered
+        self.unanswered = with_last(queue, last) if queue else (last,)
         if not replies:
             self._pass_silent()
 
@@ -349,7 +350,8 @@ class Session:
     def _pass_silent(self) -> None:
         """Pass by the commands that have no reply, now that it is their turn."""
         while self.unanswered and not self.unanswered[0][2]:
-            command, moves, _ = self.unanswered.popleft()
+            command, moves, _ = self.unanswered[0]
+            self.unanswered = without_first(self.unanswered)
             if type(command) in self.here.moves:
                 self.here = moves.success
             if isinstance(command, EndOfMessage):
@@ -385,9 +387,9 @@ class Session:
         if there is None:
             raise ParseError(f"{reply.code} is no answer to {type(command).__name__}")
         if due > 1 and there.state is not _CLOSED:
-            unanswered[0] = (command, remembered, due - 1)
+            self.unanswered = with_first(unanswered, (command, remembered, due - 1))
             return command
-        unanswered.popleft()
+        self.unanswered = without_first(unanswered) if len(unanswered) > 1 else ()
         self.here = there
         if moves is not None or digit < 4:  # else the peer has not done it
             self._note(command, digit)
