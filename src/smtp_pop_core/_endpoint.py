@@ -149,7 +149,9 @@ class Endpoint(ABC, Generic[E]):
 
     def _take_foreign_start(self) -> bytes:
         """Take octets that begin another protocol, whose line may never end; or b""."""
-        start = foreign_start(self._buffer.peek(4)) if len(self._buffer) else b""
+        if not len(self._buffer):
+            return b""
+        start = foreign_start(self._buffer.peek(4))
         self._buffer.drop(len(start))
         return start
 

@@ -53,7 +53,7 @@ class LineBuffer:
         """Remove so many octets from the front."""
         self._start = self._searched = self._start + count
         if self._start == len(self._data):
-            self._data = b""  # it may have been a large block
+            self._data = b""
             self._start = self._searched = 0
 
     def take_line(self, limit: int) -> bytes | None:
@@ -71,7 +71,8 @@ class LineBuffer:
         """
         data, start = self._data, self._start
         if start == len(data):
-            self.drop(0)
+            self._data = b""  # it may have been a large block
+            self._start = self._searched = 0
             return None
         end = data.find(b"\r\n", self._searched)
         if 0 <= end <= start + limit - 2:

@@ -1,6 +1,7 @@
 """The replies that the standards prescribe, and those of a sound server."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from ._commands import (
@@ -73,6 +74,16 @@ _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
 }
 
 
+@lru_cache(maxsize=32)  # of the names that a server has: one, or a few
+def _greeting(domain: str, protocol: str) -> Reply:
+    return Reply(220, (f"{domain} {protocol}",))
+
+
+@lru_cache(maxsize=32)
+def _closing(domain: str) -> Reply:
+    return _reply(221, "2.0.0", f"{domain} closing")
+
+
 def default_reply(command: Command, domain: str, *, lmtp: bool = False) -> Reply:
     """Return what a sound server says to a command other than EHLO and LHLO.
 
@@ -92,10 +103,10 @@ def default_reply(command: Command, domain: str, *, lmtp: bool = False) -> Reply
         case BadCommand(reply=reply):
             return reply
         case Connect():
-            return Reply(220, (f"{domain} {'LMTP' if lmtp else 'ESMTP'}",))
+            return _greeting(domain, "LMTP" if lmtp else "ESMTP")
         case Helo():
             return Reply(250, (domain,))
         case Quit():
-            return _reply(221, "2.0.0", f"{domain} closing")
+            return _closing(domain)
         case _:
             return NOT_OFFERED

@@ -271,7 +271,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         try:
             yield from self.begin()
             yield from self._look()
-            return (yield from self._commands())
+            while (command := (yield from self._next())) is not None:
+                yield from self._answer(command)
+            yield from self.flush()
+            return self._ending
         except HandshakeFailed:
             return self._ending
         except TimeoutError:
@@ -294,12 +297,6 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if conn.trailing_data:  # else it has closed
             self._peer.early = True
             yield Note("early_talker")
-
-    def _commands(self) -> Flow[Ending]:
-        while (command := (yield from self._next())) is not None:
-            yield from self._answer(command)
-        yield from self.flush()
-        return self._ending
 
     def _next(self) -> Flow[Command | None]:
         """Return the next command; None if there is none, because the session ends."""
