@@ -13,6 +13,7 @@ import pytest
 
 from adapting import Adapter
 from asynchronous import ADAPTERS, KITS, Kit
+from door import Serving
 
 
 def name_of(adapter: Adapter) -> str:
@@ -31,6 +32,12 @@ def kit(request: pytest.FixtureRequest) -> Kit:
     """Each adapter whose functions are awaited."""
     it: Kit = request.param
     return it
+
+
+@pytest.fixture
+def serving(adapter: Adapter) -> Serving:
+    """Runs a server of each adapter."""
+    return Serving(adapter)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -6,7 +6,6 @@ import resource
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any, Final
 
 import pytest
 
-from adapting import HOST, Adapter
+from adapting import HOST
 from asynchronous import Kit
 from certificates import NAME, client_context, server_context
+from door import Door, Receiver, Serving
 from loopback import Raw, read_all
-from maildrops import OPEN_LOGINS, Store
+from maildrops import Store
 from smtp_pop_adapters import blocking
 from smtp_pop_adapters._admission import Terms
 from smtp_pop_adapters._options import Service, smtp_service
@@ -28,7 +28,7 @@ from smtp_pop_adapters._sockets import (
     turn_all_away,
     turn_away,
 )
-from smtp_pop_core import Blocks, Flow, Networks, Refusal, Write, sasl, smtp
+from smtp_pop_core import Flow, Networks, Refusal, Write
 
 LINE: Final = "PROXY TCP4 192.0.2.{} 198.51.100.7 56324 25"
 BUSY: Final = {
@@ -38,88 +38,6 @@ BUSY: Final = {
 GREETING: Final = {"smtp": "220 mx.example ESMTP", "pop3": "+OK mx.example POP3"}
 SECURE: Final[dict[str, Any]] = {"tls": server_context(), "implicit_tls": True}
 both: Final = pytest.mark.parametrize("protocol", ["smtp", "pop3"])
-
-
-class Receiver(smtp.Application):
-    """Takes all messages, and knows nobody."""
-
-    def authenticate(self, question: sasl.Question) -> object:
-        return None
-
-    def message(self, envelope: smtp.Envelope, content: Blocks) -> None:
-        content.read()
-
-
-class Door:
-    """A server while it runs, and those who connect to it.
-
-    Attributes:
-        server: The server.
-    """
-
-    def __init__(self, server: Any, clients: contextlib.ExitStack) -> None:
-        self.server = server
-        self._clients = clients
-
-    def knock(self, number: int = 0) -> Raw:
-        """Connect to an address of the server."""
-        host, port = self.server.addresses[number]
-        sock = socket.socket(socket.AF_UNIX if "/" in host else socket.AF_INET)
-        client = self._clients.enter_context(contextlib.closing(Raw(sock)))
-        sock.connect(host if "/" in host else (host, port))
-        return client
-
-    def enter(self) -> Raw:
-        """Connect until there is room, and hear the greeting."""
-        while not (client := self.knock()).hear().startswith(("220 ", "+OK ")):
-            pass
-        return client
-
-    def until(self, happened: Callable[[], bool]) -> None:
-        """Wait for something that the server does."""
-        while not happened():
-            time.sleep(0)  # nothing but a chance for others
-
-
-class Serving:
-    """Runs a server of one adapter, and a function that meets it at its door."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
-
-    def __call__(
-        self,
-        protocol: str,
-        meet: Callable[[Door], Callable[[], object] | None],
-        **options: Any,
-    ) -> None:
-        """Serve while the function is called; what it returns is called at the stop."""
-        adapter = self._adapter
-        application: Any = options.pop("application", None)
-        if application is None:
-            application = {"smtp": Receiver, "pop3": Store()}[protocol]
-        options = {"domain": "mx.example", "logins": OPEN_LOGINS} | options
-
-        async def run() -> None:
-            with contextlib.ExitStack() as clients:
-                async with adapter.serve(protocol, application, **options) as server:
-                    last = await adapter.thread(lambda: meet(Door(server, clients)))
-                    async with adapter.tasks() as start:
-                        stopping = [start(server.stop) for _ in range(2)]
-                        await adapter.thread(last or _nothing)
-                        clients.close()
-                    assert [await each.result() for each in stopping] == [None] * 2
-
-        adapter.run(run)
-
-
-def _nothing() -> None:
-    pass
-
-
-@pytest.fixture
-def serving(adapter: Adapter) -> Serving:
-    return Serving(adapter)
 
 
 def drip(client: Raw, octets: bytes) -> None:
