@@ -396,7 +396,8 @@ def letters(number: int) -> str:
 @cache
 def names_of_tests(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    return {node.name for node in ast.walk(tree) if isinstance(node, functions)}
 
 
 def test_no_requirement_is_missing() -> None:

@@ -1,20 +1,18 @@
-"""The blocking adapter, on socket pairs and on loopback."""
+"""Streams, drivers and threads of the blocking adapter, on socket pairs."""
 
 import contextlib
 import logging
-import os
 import queue
 import re
-import resource
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import pytest
 
-from loopback import Background, Raw, read_all, reset, scripted
+from loopback import Background, read_all, reset
+from receiving import Store
 from smtp_pop_adapters._admission import Terms
 from smtp_pop_adapters._options import Service
 from smtp_pop_adapters._sockets import (
@@ -28,31 +26,24 @@ from smtp_pop_adapters._sockets import (
 from smtp_pop_adapters.blocking import (
     Driver,
     Server,
-    SmtpClient,
     Stream,
-    connect_pop3,
     connect_smtp,
-    serve_pop3,
     serve_smtp,
 )
 from smtp_pop_core import (
     CLIENT,
     Ask,
     Blocks,
-    ConnectionLost,
     Content,
     Deadline,
     Flow,
     Gate,
-    Limits,
     On,
     Read,
     Refusal,
-    RemoteProtocolError,
     Report,
     Sleep,
     Stopping,
-    Timeouts,
     Write,
     on,
     read,
@@ -642,280 +633,10 @@ def test_a_flow_that_reads_one_stream_and_sends_on_another_is_a_relay(
             peer.sendall(LONG)
             peer.close()
             assert result.result().outcome is smtp.Outcome.ACCEPTED
-    assert store.contents == [LONG]
+    assert store.kept.contents == [LONG]
 
 
-# Servers and clients
-
-
-class Store(smtp.Application):
-    """Keeps what it gets, in memory; it is its own factory."""
-
-    def __init__(self) -> None:
-        self.contents: list[bytes] = []
-        self.endings: queue.Queue[smtp.Ending] = queue.Queue()
-
-    def __call__(self, peer: smtp.Peer) -> "Store":
-        self.peer = peer
-        return self
-
-    def rcpt(self, command: smtp.Rcpt) -> smtp.Reply | None:
-        return smtp.Reply(550, ("no",)) if command.recipient == "no@d" else None
-
-    def message(self, envelope: smtp.Envelope, content: Blocks) -> smtp.Reply | None:
-        self.contents.append(content.read())
-        return None
-
-    def close(self, reason: smtp.Ending) -> None:
-        self.endings.put(reason)
-
-    def ending(self) -> smtp.Ending:
-        return self.endings.get(timeout=30)
-
-
-def client_of(server: Server, **options: Any) -> SmtpClient:
-    return connect_smtp(*server.addresses[0], **options)
-
-
-def begin(client: Raw) -> None:
-    """Begin a transaction, up to DATA."""
-    assert client.hear().startswith("220 ")
-    replies = [
-        client.say(line)[:3]
-        for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA")
-    ]
-    assert replies == ["250", "250", "250", "354"]
-
-
-@pytest.fixture
-def raw() -> Iterator[Callable[[Server], Raw]]:
-    """Makes clients that are closed in the end."""
-    with contextlib.ExitStack() as stack:
-
-        def connect(server: Server) -> Raw:
-            sock = socket.create_connection(server.addresses[0])
-            return stack.enter_context(contextlib.closing(Raw(sock)))
-
-        yield connect
-
-
-def test_a_message_goes_from_a_client_to_a_server() -> None:
-    store = Store()
-    with serve_smtp(store, "127.0.0.1") as server, client_of(server) as client:
-        assert "SIZE" in client.extensions
-        result = client.send_mail("a@b", ["c@d", "no@d"], MESSAGE)
-        assert result.outcome is smtp.Outcome.PARTLY_ACCEPTED
-        assert result.refused == ["no@d"]
-        assert store.peer.address == "127.0.0.1"
-        assert store.peer.port > 0
-    assert store.contents == [MESSAGE]
-    assert store.ending() is smtp.Ending.QUIT
-
-
-def test_a_client_has_a_method_for_each_conversation() -> None:
-    with (
-        serve_smtp(Store(), "127.0.0.1") as server,
-        client_of(server, domain="me.example") as client,
-    ):
-        replies = [
-            client.verify("somebody"),
-            client.expand("a-list"),
-            client.help(),
-            client.noop(),
-            client.reset(),
-        ]
-        assert [reply.code for reply in replies] == [252, 252, 214, 250, 250]
-        reply = client.quit()
-        assert reply is not None
-        assert reply.code == 221
-        assert client.quit() is None
-
-
-def test_an_email_message_is_sent() -> None:
-    from email.message import EmailMessage
-
-    message = EmailMessage()
-    message["From"], message["To"] = "a@b.example", "c@d.example"
-    message.set_content("hello")
-    store = Store()
-    with serve_smtp(store, "127.0.0.1") as server, client_of(server) as client:
-        client.send_message(message).check()
-    assert store.contents[0].endswith(b"\r\n\r\nhello\r\n")
-
-
-def test_a_client_speaks_over_ipv6() -> None:
-    store = Store()
-    with serve_smtp(store, "::1") as server, client_of(server) as client:
-        assert server.addresses[0][0] == "::1"
-        client.send_mail("a@b", "c@d", MESSAGE).check()
-    assert store.contents == [MESSAGE]
-
-
-def test_a_client_speaks_over_a_unix_socket(tmp_path: Path) -> None:
-    path = str(tmp_path / "smtp")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen()
-    sock = socket.socket(socket.AF_UNIX)
-    store = Store()
-    with serve_smtp(store, sock=listener) as server:
-        assert server.addresses == [(path, 0)]
-        sock.connect(path)
-        with connect_smtp(sock=sock) as client:
-            client.send_mail("a@b", "c@d", MESSAGE).check()
-            assert store.peer.address == ""
-    assert store.contents == [MESSAGE]
-
-
-def test_a_client_that_leaves_by_an_exception_does_not_say_quit() -> None:
-    store = Store()
-    with serve_smtp(store, "127.0.0.1") as server:
-        with pytest.raises(ZeroDivisionError), client_of(server):
-            raise ZeroDivisionError
-        assert store.ending() is smtp.Ending.LOST
-
-
-def test_a_client_whose_server_has_gone_leaves_in_peace() -> None:
-    server = serve_smtp(Store(), "127.0.0.1")
-    with client_of(server) as client:
-        server.stop(timeout=SOON)
-    assert client.connection.state is smtp.State.CLOSED
-
-
-def test_a_client_traces_the_dialogue() -> None:
-    lines: list[str] = []
-    with (
-        serve_smtp(Store(), "127.0.0.1", domain="mx.example") as server,
-        client_of(server, trace=lines.append),
-    ):
-        pass
-    assert lines[0] == "S: 220 mx.example ESMTP"
-    assert lines[-2:] == ["C: QUIT", "S: 221 2.0.0 mx.example closing"]
-
-
-# Servers that do not want us
-
-
-REFUSALS = [
-    # what the server says, the error, what the client has said
-    ([b"554 no\r\n", b"221 bye\r\n"], smtp.Rejected, [b"QUIT\r\n", b""]),
-    (
-        [b"220 hi\r\n", b"451 no\r\n", b"221 bye\r\n"],
-        smtp.Rejected,
-        [b"EHLO me.example\r\n", b"QUIT\r\n", b""],
-    ),
-    ([b"SSH-2.0-OpenSSH_9.9\r\n"], RemoteProtocolError, [b""]),
-    ([], ConnectionLost, []),
-    ([b"220 hi\r\n"], ConnectionLost, [b"EHLO me.example\r\n"]),
-]
-
-
-@pytest.mark.parametrize(("replies", "error", "heard"), REFUSALS)
-def test_a_client_that_gets_no_session_says_why(
-    replies: list[bytes], error: type[Exception], heard: list[bytes]
-) -> None:
-    with scripted(*replies) as (address, session):
-        with pytest.raises(error):
-            connect_smtp(*address, domain="me.example")
-        assert session.result() == heard
-
-
-def test_nobody_listening_is_an_os_error() -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionRefusedError):
-            connect_smtp(*sock.getsockname())
-
-
-def test_a_server_that_does_not_greet_is_too_slow() -> None:
-    limits = Limits(timeouts=Timeouts(greeting=SOON))
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        pytest.raises(TimeoutError),
-    ):
-        connect_smtp(*listener.getsockname(), limits=limits)
-
-
-def test_a_name_of_ours_that_is_none_is_found_at_once() -> None:
-    ours, theirs = socket.socketpair()
-    with theirs, pytest.raises(ValueError, match="not a domain"):
-        connect_smtp(sock=ours, domain="a b")
-    with pytest.raises(ValueError, match="not a domain"):
-        serve_smtp(Store(), "127.0.0.1", domain="a b")
-
-
-@pytest.mark.parametrize("connect", [connect_smtp, connect_pop3])
-def test_an_option_of_a_client_that_is_misspelled_is_found(
-    connect: Callable[..., object],
-) -> None:
-    ours, theirs = socket.socketpair()
-    with theirs, pytest.raises(TypeError, match="there is no option 'auht'"):
-        connect(sock=ours, auht=None)
-    assert ours.fileno() == -1
-
-
-@pytest.mark.parametrize("serve", [serve_smtp, serve_pop3])
-def test_an_option_of_a_server_that_is_misspelled_is_found(
-    serve: Callable[..., object],
-) -> None:
-    with pytest.raises(TypeError, match="there is no option 'tsl'"):
-        serve(Store(), "127.0.0.1", tsl=None)
-
-
-# What goes wrong in a server
-
-
-class Failing(smtp.Application):
-    """Fails at every turn."""
-
-    def mail(self, command: smtp.Mail) -> smtp.Reply | None:
-        raise ValueError("secret")
-
-    def close(self, reason: smtp.Ending) -> None:
-        raise OSError("the file system is gone")
-
-
-def test_mistakes_of_the_application_are_reported_and_not_told() -> None:
-    mistakes: queue.Queue[Exception] = queue.Queue()
-    with serve_smtp(Failing, "127.0.0.1", report=mistakes.put) as server:
-        with client_of(server) as client:
-            result = client.send_mail("a@b", "c@d", MESSAGE)
-            assert str(result.reply) == "451 4.3.0 Local error in processing"
-        assert str(mistakes.get(timeout=30)) == "secret"
-        assert str(mistakes.get(timeout=30)) == "the file system is gone"
-
-
-def broken(peer: smtp.Peer) -> smtp.Application:
-    raise ValueError("no application today")
-
-
-def test_without_an_application_there_is_no_session() -> None:
-    mistakes: queue.Queue[Exception] = queue.Queue()
-    with serve_smtp(broken, "127.0.0.1", report=mistakes.put) as server:
-        with pytest.raises(smtp.Rejected, match="421"):
-            client_of(server)
-        assert str(mistakes.get(timeout=30)) == "no application today"
-
-
-LARGE = b"a line of content\r\n" * 4_000  # so much that two are too much
-
-
-def test_all_sessions_together_hold_so_much_content() -> None:
-    limits = Limits(content=100_000)
-    options: Any = {"limits": limits, "content_in_flight": 100_000}
-    with (
-        serve_smtp(Store(), "127.0.0.1", **options) as server,
-        client_of(server) as one,
-        client_of(server) as other,
-    ):
-        for each in (one, other, one):  # what is answered is not held
-            result = each.send_mail("a@example.com", "b@example.com", LARGE)
-            assert result.outcome is smtp.Outcome.ACCEPTED
-
-
-def test_a_message_has_to_fit_into_what_all_may_hold() -> None:
-    with pytest.raises(ValueError, match="below what one message may have"):
-        serve_smtp(Store(), "127.0.0.1", content_in_flight=49_999_999)
+# Servers in threads
 
 
 def test_a_flow_that_fails_is_reported() -> None:
@@ -936,30 +657,6 @@ def test_a_flow_that_fails_is_reported() -> None:
     assert re.fullmatch("session [0-9a-f]{16}", mistake.__notes__[0])
 
 
-def test_a_server_without_free_descriptors_waits_for_some(
-    raw: Callable[[Server], Raw],
-) -> None:
-    mistakes: queue.Queue[Exception] = queue.Queue()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with (
-        serve_smtp(Store(), "127.0.0.1", report=mistakes.put) as server,
-        socket.socket() as waiting,
-    ):
-        other = raw(server)
-        assert other.hear()
-        free = os.open(os.devnull, os.O_RDONLY)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-        try:
-            waiting.connect(server.addresses[0])
-            assert "open files" in str(mistakes.get(timeout=30))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        other.say("QUIT")
-        other.close()
-        assert waiting.recv(4) == b"220 "
-
-
 def test_a_server_without_threads_says_that_it_is_busy() -> None:
     mistakes: queue.Queue[Exception] = queue.Queue()
     with serve_smtp(Store(), "127.0.0.1", report=mistakes.put) as server:
@@ -971,101 +668,5 @@ def test_a_server_without_threads_says_that_it_is_busy() -> None:
             threading.stack_size(size)
         assert "start new thread" in str(mistakes.get(timeout=30))
         assert server.refused[Refusal.BUSY] == 1
-        with client_of(server) as client:
+        with connect_smtp(*server.addresses[0]) as client:
             assert client.noop().code == 250
-
-
-# The number of sessions
-
-
-def test_the_bound_holds_for_all_addresses_together() -> None:
-    with serve_smtp(Store(), "", sessions=1) as server, contextlib.ExitStack() as stack:
-        port = server.addresses[0][1]
-
-        def connect(host: str) -> Raw:
-            sock = socket.create_connection((host, port))
-            return stack.enter_context(contextlib.closing(Raw(sock)))
-
-        first = connect("127.0.0.1")
-        assert first.hear().startswith("220 ")
-        assert connect("::1").hear() == "421 Too many sessions, try again later"
-
-
-# The end of a server
-
-
-def test_an_idle_session_is_told_that_the_server_ends(
-    raw: Callable[[Server], Raw],
-) -> None:
-    store = Store()
-    server = serve_smtp(store, "127.0.0.1")
-    client = raw(server)
-    assert client.hear().startswith("220 ")
-    stopping = Background(server.stop)
-    assert client.hear() == "421 4.3.2 Shutting down"
-    client.close()
-    assert stopping.result() is None
-    assert store.ending() is smtp.Ending.STOPPING
-
-
-def test_a_running_transaction_may_end(raw: Callable[[Server], Raw]) -> None:
-    store = Store()
-    server = serve_smtp(store, "127.0.0.1")
-    idle, running = raw(server), raw(server)
-    begin(running)
-    running.sock.sendall(MESSAGE[:10])
-    assert idle.hear().startswith("220 ")
-    stopping = Background(server.stop)
-    assert idle.hear().startswith("421 ")  # so the running one has been told as well
-    idle.close()
-    running.sock.sendall(MESSAGE[10:])
-    assert running.say(".").startswith("250 ")
-    assert running.hear().startswith("421 ")
-    running.close()
-    assert stopping.result() is None
-    assert store.contents == [MESSAGE]
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(server.addresses[0])
-
-
-def test_a_transaction_that_does_not_end_is_cut_off(
-    raw: Callable[[Server], Raw],
-) -> None:
-    store = Store()
-    server = serve_smtp(store, "127.0.0.1")
-    client = raw(server)
-    begin(client)
-    server.stop(timeout=SOON)
-    assert client.hear() == ""
-    assert store.ending() is smtp.Ending.LOST
-    assert store.contents == []
-
-
-def test_a_server_can_be_stopped_twice() -> None:
-    with serve_smtp(Store(), "127.0.0.1") as server:
-        server.stop()
-    server.stop()
-
-
-# One session after another
-
-
-def test_one_server_hands_the_content_on_to_another_as_it_comes() -> None:
-    store = Store()
-
-    class Relay(smtp.Application):
-        def message(
-            self, envelope: smtp.Envelope, content: Blocks
-        ) -> smtp.Reply | None:
-            with client_of(back) as client:
-                return client.send_mail(
-                    envelope.mail, envelope.recipients, content
-                ).reply
-
-    with (
-        serve_smtp(store, "127.0.0.1") as back,
-        serve_smtp(Relay, "127.0.0.1") as front,
-        client_of(front) as client,
-    ):
-        client.send_mail("a@b", ["c@d"], LONG).check()
-    assert store.contents == [LONG]

@@ -20,6 +20,7 @@ from smtp_pop_core import (
     Blocks,
     ConnectionLost,
     Limits,
+    LocalProtocolError,
     MessageAborted,
     PolicyError,
     RemoteProtocolError,
@@ -414,6 +415,16 @@ async def test_a_client_has_a_method_for_each_conversation(adapter: Adapter) -> 
         with pytest.raises(pop3.Rejected, match="No such language"):
             await client.language("fr")
         assert await client.run(pop3.unique_ids(client.connection)) == {}
+
+
+async def test_languages_that_are_not_offered_are_not_asked_for(
+    adapter: Adapter, store: Store
+) -> None:
+    async with session(adapter, store) as client:
+        with pytest.raises(LocalProtocolError, match="LANG"):
+            await client.languages()
+        with pytest.raises(LocalProtocolError, match="LANG"):
+            await client.language("de")
 
 
 @pytest.mark.parametrize("utf8", [False, True])

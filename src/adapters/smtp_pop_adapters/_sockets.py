@@ -344,9 +344,17 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
 
     Raises:
         OSError: There is no connection to be had.
+        TimeoutError: It takes longer than so many seconds.
     """
-    if "/" not in host:
-        return socket.create_connection((host, port), timeout)
+    try:
+        if "/" not in host:
+            return socket.create_connection((host, port), timeout)
+        return _connect_locally(host, timeout)
+    except BlockingIOError as error:  # there was no time at all
+        raise TimeoutError("timed out") from error
+
+
+def _connect_locally(host: str, timeout: float) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.settimeout(timeout)
