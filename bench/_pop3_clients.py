@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final
 
-from smtp_pop_core import CLIENT, pop3
+from smtp_pop_core import CLIENT, NEED_DATA, MessageData, pop3
 
 from ._contents import encoded, pieces, stuffed, text
 from ._in_memory import Socket, Talk
@@ -67,16 +67,71 @@ class Ours:
             assert len(talk.run(pop3.fetch(conn, 1), reads)) == size
 
     def _open(self) -> tuple[pop3.Connection, Talk]:
-        conn = pop3.Connection(CLIENT)
-        conn.receive_data(_GREETING)
+        return _logged_in(), Talk()
+
+
+class OurConnection:
+    """`pop3.Connection` alone."""
+
+    name = "our Connection"
+
+    def stat(self, reads: list[bytes], size: int, times: int) -> None:
+        conn = _logged_in()
+        for _ in repeat(None, times):
+            totals = self._ask(conn, pop3.Stat(), reads).data
+            assert isinstance(totals, pop3.Totals)
+            assert totals.messages == size
+
+    def sizes(self, reads: list[bytes], size: int, times: int) -> None:
+        conn = _logged_in()
+        for _ in repeat(None, times):
+            sizes = self._ask(conn, pop3.List(), reads).data
+            assert isinstance(sizes, pop3.Sizes)
+            assert len(sizes.by_number) == size
+
+    def uidl(self, reads: list[bytes], size: int, times: int) -> None:
+        conn = _logged_in()
+        for _ in repeat(None, times):
+            ids = self._ask(conn, pop3.Uidl(), reads).data
+            assert isinstance(ids, pop3.UniqueIds)
+            assert len(ids.by_number) == size
+
+    def retr(self, reads: list[bytes], size: int, times: int) -> None:
+        conn = _logged_in()
+        for _ in repeat(None, times):
+            conn.send(pop3.Retr(1))
+            blocks = []
+            for data in reads:
+                conn.receive_data(data)
+                while (event := conn.next_event()) is not NEED_DATA:
+                    if type(event) is MessageData:
+                        blocks.append(event.data)
+                    elif type(event) is pop3.EndOfMessage:
+                        break
+            assert len(b"".join(blocks)) == size
+
+    def _ask(
+        self, conn: pop3.Connection, command: pop3.Command, reads: list[bytes]
+    ) -> pop3.Response:
+        conn.send(command)
+        for data in reads:
+            conn.receive_data(data)
+        event = conn.next_event()
+        assert isinstance(event, pop3.Response)
+        return event
+
+
+def _logged_in() -> pop3.Connection:
+    conn = pop3.Connection(CLIENT)
+    conn.receive_data(_GREETING)
+    conn.next_event()
+    for command, response in zip(
+        (pop3.User("joe"), pop3.Pass("secret")), _LOGIN, strict=True
+    ):
+        conn.send(command)
+        conn.receive_data(response)
         conn.next_event()
-        for command, response in zip(
-            (pop3.User("joe"), pop3.Pass("secret")), _LOGIN, strict=True
-        ):
-            conn.send(command)
-            conn.receive_data(response)
-            conn.next_event()
-        return conn, Talk()
+    return conn
 
 
 class Poplib:
@@ -200,7 +255,7 @@ def _contenders(
 
 def groups(octets: int, outcome: Outcome) -> list[Group]:
     """Return what is measured, with large messages of so many octets."""
-    them = available([Ours, Poplib, Twisted], outcome)
+    them = available([Ours, OurConnection, Poplib, Twisted], outcome)
     short, content = text(1024), encoded(octets)
     works = {
         "STAT": ("stat", *STAT),

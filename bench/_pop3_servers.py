@@ -6,7 +6,7 @@ from io import BytesIO
 from itertools import repeat
 from typing import Any, Final
 
-from smtp_pop_core import SERVER, Limits, pop3, sasl
+from smtp_pop_core import SERVER, Limits, MessageData, pop3, sasl
 
 from ._contents import encoded, pieces, text
 from ._in_memory import Session
@@ -54,6 +54,44 @@ class Ours:
         for _ in repeat(None, times):
             one.hear(said)
         assert not one.ended
+
+
+class OurConnection:
+    """`pop3.Connection` alone: what it says comes from the same maildrop."""
+
+    name = "our Connection"
+
+    def commands(self, content: bytes, count: int, line: bytes, times: int) -> None:
+        maildrop = Memory(content, count)
+        conn = pop3.Connection(SERVER, limits=_LIMITS)
+        for said in (b"", b"USER joe\r\n", b"PASS secret\r\n"):
+            if said:
+                conn.receive_data(said)
+            conn.next_event()
+            conn.send(pop3.Response(pop3.OK))
+        for _ in repeat(None, times):
+            conn.receive_data(line)
+            last = self._answer(conn, conn.next_event(), maildrop)
+        assert last.endswith(b"\r\n"), last
+        assert not conn.closed
+
+    def _answer(self, conn: pop3.Connection, event: object, maildrop: Memory) -> bytes:
+        messages = maildrop.messages
+        match event:
+            case pop3.Retr(number=number):
+                said = conn.send(pop3.Response(pop3.OK))
+                for block in maildrop.read(number):
+                    said += conn.send(MessageData(block))
+                return said + conn.send(pop3.EndOfMessage())
+            case pop3.Stat():
+                octets = sum([each.size for each in messages])
+                data: pop3.Data = pop3.Totals(len(messages), octets)
+            case pop3.List():
+                data = pop3.Sizes({n: each.size for n, each in enumerate(messages, 1)})
+            case _:
+                ids = {n: each.unique_id for n, each in enumerate(messages, 1)}
+                data = pop3.UniqueIds(ids)
+        return conn.send(pop3.Response(pop3.OK, data=data))
 
 
 class Twisted:
@@ -128,7 +166,7 @@ def _contenders(
 
 def groups(octets: int, outcome: Outcome) -> list[Group]:
     """Return what is measured, with large messages of so many octets."""
-    them = available([Ours, Twisted], outcome)
+    them = available([Ours, OurConnection, Twisted], outcome)
     short, content = text(1024), encoded(octets)
     works = {  # content, how many messages, command
         "STAT": (short, MANY, b"STAT\r\n"),

@@ -10,7 +10,7 @@ from bench import _report, instructions
 from bench._contents import dots_only, dotted, encoded, mixed, pieces, stuffed, text
 from bench._counted import REFERENCE, works
 from bench._engines import PARTS
-from bench._goals import GOALS, GROWING, Goal, verdicts
+from bench._goals import ENGINE, GOALS, GROWING, Goal, verdicts
 from bench._growth import WORKS
 from bench._in_memory import Session
 from bench._measure import (
@@ -143,9 +143,9 @@ def test_a_goal_without_its_peer_has_no_verdict() -> None:
 
 def test_the_tables_name_work_figures_and_verdict() -> None:
     group = "POP3 client: RETR 1 MB"
-    figures = {group: {OURS: [1e-3], "poplib": [25e-3]}}
+    figures = {group: {OURS: [1e-3], ENGINE: [1e-3], "poplib": [25e-3]}}
     assert list(goals(figures))[-1] == (
-        f"| {group} | the speed of poplib | ≥ 12 | 25 | 25 to 25 | yes |"
+        f"| {group} ({ENGINE}) | the speed of poplib | ≥ 12 | 25 | 25 to 25 | yes |"
     )
     assert list(details({"figures": figures, "octets": {group: 1_000_000}}))[-1] == (
         f"| {group} | poplib | 25 ms | 25 to 25 | 40 |"
