@@ -43,8 +43,8 @@ if TYPE_CHECKING:
         Mechanism,
         ServerContext,
         Stored,
-        is_mechanism_name,
     )
+    from ._names import is_mechanism_name
     from ._oauth import OAUTHBEARER, XOAUTH2
     from ._password import apop_digest, check_apop, check_password
     from ._plain import PLAIN
@@ -88,9 +88,9 @@ else:
             ),
             "._login": "LOGIN",
             "._mechanism": (
-                "BINDING_TYPES ClientContext ClientFirst Mechanism ServerContext "
-                "Stored is_mechanism_name"
+                "BINDING_TYPES ClientContext ClientFirst Mechanism ServerContext Stored"
             ),
+            "._names": "is_mechanism_name",
             "._oauth": "OAUTHBEARER XOAUTH2",
             "._password": "apop_digest check_apop check_password",
             "._plain": "PLAIN",

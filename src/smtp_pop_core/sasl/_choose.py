@@ -13,7 +13,8 @@ from ._credentials import Credentials
 from ._digest_md5 import DIGEST_MD5
 from ._external import EXTERNAL
 from ._login import LOGIN
-from ._mechanism import BINDING_TYPES, Mechanism, Stored, is_mechanism_name
+from ._mechanism import BINDING_TYPES, Mechanism, Stored
+from ._names import is_mechanism_name
 from ._oauth import OAUTHBEARER, XOAUTH2
 from ._plain import PLAIN
 from ._scram import (

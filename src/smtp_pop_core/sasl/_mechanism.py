@@ -9,11 +9,11 @@ from typing import Final
 from ._credentials import Credentials
 from ._exchange import Client, ClientExchange, Server
 from ._keys import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS
+from ._names import is_mechanism_name
 
 BINDING_TYPES: Final = ("tls-exporter", "tls-unique", "tls-server-end-point")
 """Channel bindings that are known, the best first.  RFC 9266, RFC 5929."""
 
-_NAME: Final = re.compile(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
 _NONCE: Final = re.compile(r"[!-+\--~]+")  # RFC 5802 section 7: printable
 
 
@@ -188,11 +188,6 @@ class Mechanism:
             kind = type(credentials).__name__
             raise TypeError(f"{self.name} has no client's side that takes {kind}")
         return ClientExchange(self.client(credentials, context))
-
-
-def is_mechanism_name(text: str) -> bool:
-    """Whether a text can be the name of a mechanism.  RFC 4422 section 3.1."""
-    return _NAME.fullmatch(text) is not None
 
 
 def _check_nonce(nonce: str) -> None:
