@@ -134,7 +134,10 @@ def _slice(content: bytes, offsets: Iterator[int], block: int) -> Flow[bytes]:
 def _following(blocks: Iterator[object]) -> Flow[bytes]:
     """Return the next block of those that are there: nobody has to be asked."""
     yield from ()
-    return next(filter(None, map(_octets, blocks)), b"")
+    for block in blocks:
+        if octets := _octets(block):
+            return octets
+    return b""
 
 
 def _calls(

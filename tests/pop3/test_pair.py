@@ -373,7 +373,7 @@ class Pair(RuleBasedStateMachine):
                 self.fresh = event.data == self.true_lines()
             case pop3.Utf8() if event.cls is OK:
                 offer = self.client.capabilities.find(pop3.capabilities.Utf8)
-                self.utf8_names = offer is not None and offer.user
+                self.utf8_names |= offer is not None and offer.user
             case pop3.Pass() | pop3.Apop() | pop3.Auth() | pop3.AuthResponse():
                 self.fresh = False
 

@@ -347,6 +347,25 @@ def test_any_word_is_a_unique_id_by_option(
         assert feed_all(client, cut) == [Response(OK, data=ids)]
 
 
+@pytest.mark.parametrize("any_unique_id", [False, True])
+def test_only_what_a_strict_reader_has_read_is_known_to_be_standard(
+    any_unique_id: bool,
+) -> None:
+    wire = b"+OK\r\n1 a\r\n.\r\n"
+    response = read(wire, pop3.Uidl(), any_unique_id=any_unique_id)
+    assert response.data == pop3.UniqueIds({1: "a"})
+    assert isinstance(response.data, pop3.UniqueIds)
+    assert response.data.standard is not any_unique_id
+    assert write(response, pop3.Uidl()) == wire
+
+
+def test_an_id_that_was_borne_is_not_sent_on() -> None:
+    wire = b"+OK\r\n1 " + 71 * b"x" + b"\r\n.\r\n"
+    response = read(wire, pop3.Uidl(), any_unique_id=True)
+    with pytest.raises(ParseError, match="only a client bears ids"):
+        write(response, pop3.Uidl())
+
+
 @pytest.mark.parametrize(
     "line", [b"1 a b", b"1 ", b"1", b"1 a\tb", b"1 a\x7f", b"1 \0"]
 )

@@ -12,6 +12,7 @@ from .._abnf import number, upper
 from .._base64 import decode_base64, encode_base64
 from .._errors import OutOfOrder, ParseError
 from .._limits import Limits
+from .._values import unchecked
 from ._capabilities import Capability, Verb
 from ._commands import (
     Apop,
@@ -62,9 +63,19 @@ def _write_nothing(_: Command) -> str:
     return ""
 
 
-def _optional_number(kind: type[List | Uidl]) -> Callable[[str], Command]:
+def _which(arguments: str) -> int:
+    """Read the number of a message, as a command checks it."""
+    found = number(arguments)
+    if not found:
+        raise BadLine("Syntax error in arguments")
+    return found
+
+
+def _optional_number(kind: Callable[[int | None], Command]) -> Callable[[str], Command]:
+    make = unchecked(kind)
+
     def read(arguments: str) -> Command:
-        return kind(number(arguments) if arguments else None)
+        return make(_which(arguments) if arguments else None)
 
     return read
 
@@ -73,9 +84,11 @@ def _write_optional_number(command: List | Uidl) -> str:
     return "" if command.number is None else str(command.number)
 
 
-def _one_number(kind: type[Retr | Dele]) -> Callable[[str], Command]:
+def _one_number(kind: Callable[[int], Command]) -> Callable[[str], Command]:
+    make = unchecked(kind)
+
     def read(arguments: str) -> Command:
-        return kind(number(arguments))
+        return make(_which(arguments))
 
     return read
 

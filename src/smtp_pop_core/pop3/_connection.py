@@ -15,6 +15,7 @@ from .._events import MessageData
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import PAUSED, SERVER, Role, Signal
+from .._values import unchecked
 from ._capabilities import (
     Capabilities,
     Capability,
@@ -65,10 +66,12 @@ from ._trace import Trace
 
 _LIMITS: Final = Limits()
 _TOLERANCES: Final = Tolerances()
+_data: Final = unchecked(MessageData)
 _OF_MESSAGES: Final = frozenset({Retr, Top, Dele})
 _NOT_IDLE: Final = _OF_MESSAGES | {Pass, Apop, Auth, AuthResponse, Quit}
 _BRINGING: Final = CONTENT | {Utf8, Connect, Capa, Pass, Apop, Auth, AuthResponse}
 """The commands whose +OK brings something beside a new state."""
+_CODES: Final = frozenset({"RESP-CODES", "AUTH-RESP-CODE"})
 _UNSAID: Final = frozenset({"TOP", "UIDL", "USER"})
 """What a client may ask for though CAPA does not say it: RFC 1939 has it."""
 _UNASKED: Final = frozenset({*_UNSAID, "SASL", "STLS"})
@@ -346,22 +349,17 @@ class Connection(Endpoint[Event]):
         self._answered(asked, response)
         return response
 
-    @property
-    def _has_codes(self) -> bool:
-        return (
-            "RESP-CODES" in self.capabilities or "AUTH-RESP-CODE" in self.capabilities
-        )
-
     def _answered(self, command: Command | None, response: Response) -> None:
         """Take what a response brings beside a new state; the same on both sides."""
         self.last_response = response
         if response.cls is not OK or type(command) not in _BRINGING:
             return
         match command:
-            case Retr() | Top() if self.role is SERVER:
-                self._stuffer = Stuffer()
             case Retr() | Top():
-                self._unstuffer = Unstuffer()
+                if self.role is SERVER:
+                    self._stuffer = Stuffer()
+                else:
+                    self._unstuffer = Unstuffer()
             case Utf8():
                 offers = self._known if self.role is SERVER else self.capabilities
                 offer = offers.get(Utf8Offer.tag)
@@ -378,7 +376,8 @@ class Connection(Endpoint[Event]):
                 self._offer()
 
     def _offer(self) -> None:
-        """Tell the session which commands may come now."""
+        """Tell the session which commands may come now, and the reader which codes."""
+        self._has_codes = not _CODES.isdisjoint(self.capabilities)
         if self.role is SERVER:
             offered = frozenset(self._offers())
         elif self.capabilities:
@@ -412,7 +411,9 @@ class Connection(Endpoint[Event]):
         try:
             line = self._buffer.take_line(longest)
             if line is None:
-                start = b"" if in_auth else self._take_foreign_start()
+                if in_auth or not len(self._buffer):
+                    return None
+                start = self._take_foreign_start()
                 return self._take_foreign(start) if start else None
         except LineTooLong as error:
             if not in_auth and foreign_protocol(error.start):
@@ -473,7 +474,7 @@ class Connection(Endpoint[Event]):
             if block:
                 if self._trace:
                     self._trace.content("S", block, len(block))
-                return MessageData(block)
+                return _data(block)
         self._session.end_content()
         if self._trace:
             self._trace.end_content()

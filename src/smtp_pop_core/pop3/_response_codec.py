@@ -6,6 +6,7 @@ understood as a whole, because a look at each line costs ten times as much.
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final, TypeAlias
 
 from .._abnf import upper
@@ -55,6 +56,22 @@ _CAPABILITY: Final = re.compile(r"([!-~]+)((?: +[!-~]+)*) *")
 
 _LISTING: Final = frozenset({List, Uidl, Capa, AuthList, Lang})
 _RECOGNIZED: Final = frozenset({ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY})
+
+
+_Written: TypeAlias = (
+    Totals | Sizes | UniqueIds | CapabilityLines | Languages | Mechanisms
+)
+
+_NOTHING: Final = type(None)
+# What +OK to a command has to bring; to all others, nothing.
+_BRINGS: Final[Mapping[type[Command], type[Data]]] = {
+    Stat: Totals,
+    List: Sizes,
+    Uidl: UniqueIds,
+    Capa: CapabilityLines,
+    AuthList: Mechanisms,
+    Lang: Languages,
+}
 
 
 def has_listing(command: Command | None) -> bool:
@@ -123,8 +140,7 @@ class ResponseReader:
         cls = OK if found[1] == b"+OK" else ERR
         text = decode_text(found[2] or b"")
         code = None
-        bracketed = _CODE.match(text)
-        if bracketed is not None:
+        if text.startswith("[") and (bracketed := _CODE.match(text)):
             name = bracketed[1].upper()
             if codes or name in _RECOGNIZED:
                 code, text = name, text[bracketed.end() :]
@@ -136,8 +152,10 @@ class ResponseReader:
             self._blocks.clear()
             self._size = 0
             return None
-        text, data = self._brought(command, text)
-        _check_about(command, data)
+        data = None
+        if type(command) in _BRINGS:
+            text, data = "", self._brought(command, text)
+            _check_about(command, data)
         return checked_response(cls, text, code, data, command)
 
     def _challenge(self, line: bytes, command: Command | None) -> Response:
@@ -150,22 +168,20 @@ class ResponseReader:
             data = None
         return Response(MORE, "", None, Challenge(data), command)
 
-    def _brought(self, command: Command | None, text: str) -> tuple[str, Data | None]:
-        """What a response of one line brings, and the text that is left."""
+    def _brought(self, command: Command | None, text: str) -> Data:
+        """What a response of one line brings."""
         match command:
             case Stat():
                 found = _STAT.fullmatch(text)
                 if found is None:
                     raise ParseError("STAT is answered without two numbers")
-                return "", checked_totals(int(found[1]), int(found[2]))
+                return checked_totals(int(found[1]), int(found[2]))
             case List():
-                return "", self._sizes(f"{text}\r\n")
+                return self._sizes(f"{text}\r\n")
             case Uidl():
-                return "", self._unique_ids(f"{text}\r\n")
-            case Lang():
-                return "", _languages(text)
+                return self._unique_ids(f"{text}\r\n")
             case _:
-                return text, None
+                return _languages(text)
 
     def add_listing(self, buffer: LineBuffer) -> Response | None:
         """Take the lines of a listing; return the response once it has ended.
@@ -213,8 +229,9 @@ class ResponseReader:
         )
 
     def _unique_ids(self, text: str) -> UniqueIds:
-        pattern = _ANY_UIDL if self._any_unique_id else _UIDL
-        return UniqueIds.checked(_by_number(pattern, text))
+        standard = not self._any_unique_id
+        pattern = _UIDL if standard else _ANY_UIDL
+        return UniqueIds.checked(_by_number(pattern, text), standard=standard)
 
 
 def _by_number(pattern: re.Pattern[str], text: str) -> dict[int, str]:
@@ -285,22 +302,6 @@ def _languages(text: str) -> Languages:
     )
 
 
-_Written: TypeAlias = (
-    Totals | Sizes | UniqueIds | CapabilityLines | Languages | Mechanisms
-)
-
-_NOTHING: Final = type(None)
-# What +OK to a command has to bring; to all others, nothing.
-_BRINGS: Final[Mapping[type[Command], type[Data]]] = {
-    Stat: Totals,
-    List: Sizes,
-    Uidl: UniqueIds,
-    Capa: CapabilityLines,
-    AuthList: Mechanisms,
-    Lang: Languages,
-}
-
-
 def write_response(
     response: Response, command: Command | None, limits: Limits, *, codes: bool
 ) -> bytes:
@@ -362,9 +363,12 @@ def _check_length(line: bytes, longest: int) -> None:
 
 
 def _write_listing(data: _Written) -> bytes:
+    if isinstance(data, Sizes):
+        sizes = chain.from_iterable(data.by_number.items())
+        return b"%d %d\r\n" * len(data.by_number) % tuple(sizes) + b".\r\n"
     lines = _data_lines(data)
     text = "\r\n".join([*lines, ""]).encode()
-    if isinstance(data, (Sizes, UniqueIds)):  # no line is long or begins with a dot
+    if isinstance(data, UniqueIds):  # no line is long or begins with a dot
         return text + b".\r\n"
     for line in lines:
         _check_length(f"{line}\r\n".encode(), _LONGEST)
@@ -379,8 +383,8 @@ def _data_lines(data: _Written) -> list[str]:
             return [f"{messages} {octets}"]
         case Sizes(by_number=by_number):
             return [f"{number} {size}" for number, size in by_number.items()]
-        case UniqueIds(by_number=by_number):
-            if not are_unique_ids(by_number.values()):
+        case UniqueIds(by_number=by_number, standard=standard):
+            if not standard and not are_unique_ids(by_number.values()):
                 raise ParseError("only a client bears ids that are no unique ids")
             return [f"{number} {each}" for number, each in by_number.items()]
         case CapabilityLines(lines=lines):

@@ -108,15 +108,19 @@ class UniqueIds:
         by_number: For one message or for all that are not marked as deleted.  Nothing
             keeps a server from giving one id to two messages; RFC 1939 section 7 allows
             it for copies.
+        standard: Whether each is known to be as the standard has them; else a server
+            looks before it sends them.  Not part of equality.
     """
 
     by_number: Mapping[int, str]
+    standard: bool = field(default=False, init=False, compare=False, repr=False)
 
     @classmethod
-    def checked(cls, by_number: Mapping[int, str]) -> "UniqueIds":
+    def checked(cls, by_number: Mapping[int, str], *, standard: bool) -> "UniqueIds":
         """Take what is known to be sound, as a reader does: that halves the time."""
         ids = object.__new__(cls)
         object.__setattr__(ids, "by_number", by_number)
+        object.__setattr__(ids, "standard", standard)
         return ids
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .._errors import ConnectionLost, MessageAborted, PolicyError
 from .._events import MessageData
-from .._flow import Ask, AsyncBlocks, Blocks, Content, Deadline, Flow
+from .._flow import Ask, AsyncBlocks, Blocks, Content, Flow
 from .._progress import Progress, Told
 from .._waiting import listen, settle, write
 from ._commands import Dele, Retr, Top
@@ -116,17 +116,21 @@ def _piece(conn: Connection, told: Told) -> Flow[bytes]:
         return b""
     blocks: list[bytes] = []
     octets = 0
+    limit: float | None = conn.limits.timeouts.block
     try:
-        yield Deadline(conn.limits.timeouts.block)
         while octets < conn.limits.block:
-            event = yield from listen(conn, None)
+            event = conn.next_event()
+            if not isinstance(event, (MessageData, EndOfMessage)):
+                event = yield from listen(conn, limit)
+                limit = None
             if isinstance(event, EndOfMessage):
                 break
             if not isinstance(event, MessageData):
                 raise AssertionError(f"content was due, not {event!r}")
             blocks.append(event.data)
             octets += len(event.data)
-        yield from told.further(octets)
+        if told.heard:
+            yield from told.further(octets)
     except ConnectionLost as error:
         raise MessageAborted("the connection was lost") from error
     except BaseException:

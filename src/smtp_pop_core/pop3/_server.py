@@ -242,10 +242,15 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         while True:
             event = yield from self._next()
             if event is not None:
+                self.count(event)
                 if type(event) in _AT_ONCE:
                     self._answer_at_once(event)
+                elif isinstance(event, (Retr, Top)):
+                    yield from self._send_message(event)
                 else:
                     yield from self._answer(event)
+                if self._content is not None:
+                    yield from self._let_go()
                 if len(self._out) > conn.limits.block:
                     yield from self.flush()
             if event is None or conn.closed:
@@ -276,14 +281,9 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
-        self.count(command)
         if isinstance(command, BadCommand) and command.response is FOREIGN:
             yield from note_foreign(command.line)
         match command:
-            case Retr(number=number):
-                yield from self._send_message(number, None)
-            case Top(number=number, lines=lines):
-                yield from self._send_message(number, Head(lines))
             case Quit():
                 yield from self._quit()
             case Stls():
@@ -299,7 +299,6 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
 
     def _answer_at_once(self, command: Command) -> None:
         """Answer a command about what is known, without asking anyone."""
-        self.count(command)
         match command:
             case Stat():
                 response = checked_response(OK, data=self._snapshot.totals)
@@ -312,6 +311,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 if isinstance(command, Rset):
                     self._snapshot.reset()
                 response = self._conn.default_response(command)
+        self._give(response)
+
+    def _give(self, response: Response) -> None:
+        """Gather a response of our own, which can be sent."""
         self._out += self._conn.send(response)
         self.count_answer(refused=response.cls is ERR)
 
@@ -434,18 +437,6 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         text = f"{totals.messages} messages, {totals.octets} octets"
         yield from self._say(Response(OK, text))
 
-    def _send_message(self, number: int, head: Head | None) -> Flow[None]:
-        """Send a message, or its beginning."""
-        message = self._snapshot.find(number)
-        if message is None:
-            yield from self._say(NO_SUCH_MESSAGE)
-        elif message.utf8 and not self._conn.utf8:
-            yield from self._say(_NEEDS_UTF8)
-        else:
-            yield from self._transmit(message, number, head)
-            if self._content is not None:
-                yield from self._let_go()
-
     def _let_go(self) -> Flow[None]:
         """Close what a message was read from, a generator or a file for one."""
         content, self._content = self._content, None
@@ -454,50 +445,53 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             quick = hasattr(content, "aclose")
             yield from self.ask(close, shield=True, quick=quick)
 
-    def _transmit(self, message: Message, number: int, head: Head | None) -> Flow[None]:
-        """Send a message; if it breaks off, the session ends."""
+    def _send_message(self, command: Retr | Top) -> Flow[None]:
+        """Send a message or its beginning; if it breaks off, the session ends."""
         conn, maildrop = self._conn, self._maildrop
+        message = self._snapshot.find(command.number)
+        if message is None:
+            self._give(NO_SUCH_MESSAGE)
+            return
+        if message.utf8 and not conn.utf8:
+            self._give(_NEEDS_UTF8)
+            return
         if maildrop is None:
             raise AssertionError("a message without a maildrop")
         try:
             quick = isinstance(maildrop, AsyncMaildrop)  # it may belong to a loop
-            self._content = yield _ask(maildrop.read, (number,), quick=quick)
-            source = Source(self._content, conn.limits.block)
-            block = yield from _following(source, head)
+            content = yield _ask(maildrop.read, (command.number,), quick=quick)
+            if not isinstance(content, (list, tuple)):  # they need not be closed
+                self._content = content
+            piece = Source(content, conn.limits.block).piece
+            if isinstance(command, Top):
+                piece = partial(_beginning, piece, Head(command.lines))
+            block = yield from piece()
             if _has_bare_cr(block):
                 raise ParseError("content has a bare CR")
         except Exception as error:
             yield from self._report(error, message)
-            response = _UNSENDABLE if isinstance(error, ParseError) else _FAILED
-            yield from self._say(response)
+            self._give(_UNSENDABLE if isinstance(error, ParseError) else _FAILED)
             return
-        promise = checked_response(OK, f"{message.size} octets")
-        yield from self._say(promise)
-        while block:
+        self._give(checked_response(OK, f"{message.size} octets"))
+        while True:
             try:
+                if not block:
+                    self._out += conn.send(_END)
+                    break
                 self._out += conn.send(_data(block, lf_ends_lines=True))
-                block = yield from _following(source, head)
+                block = yield from piece()
             except Exception as error:
                 yield from self._break_off(error, message)
                 return
             if len(self._out) >= conn.limits.block:
                 yield from self.flush()
-        yield from self._end_message(message, whole=head is None)
-
-    def _end_message(self, message: Message, *, whole: bool) -> Flow[None]:
-        """End the content; a size that was not as promised is the store's mistake."""
-        conn = self._conn
-        try:
-            self._out += conn.send(_END)
-        except LocalProtocolError as error:  # the last octet was a CR
-            yield from self._break_off(error, message)
-            return
-        if whole:
+        octets = conn.content_octets
+        self._octets += octets
+        if isinstance(command, Retr):
             self._messages += 1
-        self._octets += conn.content_octets
-        if whole and conn.content_octets != message.size:
-            text = f"{conn.content_octets} octets were sent, not {message.size}"
-            yield from self._report(ValueError(text), message)
+            if octets != message.size:  # the store's mistake
+                text = f"{octets} octets were sent, not {message.size}"
+                yield from self._report(ValueError(text), message)
 
     def _break_off(self, error: Exception, message: Message) -> Flow[None]:
         """End the session in the middle of a message, whose end is never said."""
@@ -546,17 +540,15 @@ def _mechanism_of(command: Pass | Apop | Auth) -> str:
     return command.mechanism
 
 
-def _following(source: Source, head: Head | None) -> Flow[bytes]:
-    """Return the next octets of what is to be sent, b"" at the end.
+def _beginning(piece: Callable[[], Flow[bytes]], head: Head) -> Flow[bytes]:
+    """Return the next octets of the beginning of a message, b"" at the end.
 
     Raises:
         ParseError: There is a bare CR.
     """
-    if head is None:
-        return (yield from source.piece())
     passed = b""
     while not (passed or head.ended):
-        passed = head.feed((yield from source.piece()))
+        passed = head.feed((yield from piece()))
     return passed
 
 

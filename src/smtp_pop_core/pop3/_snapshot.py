@@ -72,23 +72,19 @@ class Snapshot:
     def listing(self, command: List | Uidl) -> Response:
         """Return the response to LIST or UIDL."""
         text = ""
-        if command.number is None:
-            listed = self._left()
-            text = f"{len(listed)} messages"
-        else:
+        numbered: Iterable[tuple[int, Message]] = enumerate(self._messages, 1)
+        if command.number is not None:
             message = self.find(command.number)
             if message is None:
                 return NO_SUCH_MESSAGE
-            listed = {command.number: message}
+            numbered = [(command.number, message)]
+        else:
+            text = f"{len(self._messages) - len(self.deleted)} messages"
+            if self.deleted:
+                numbered = [each for each in numbered if each[0] not in self.deleted]
         # what a Message has was checked when it was made
         if isinstance(command, List):
-            sizes = {number: each.size for number, each in listed.items()}
-            return checked_response(OK, text, data=Sizes.checked(sizes))
-        ids = {number: each.unique_id for number, each in listed.items()}
-        return checked_response(OK, text, data=UniqueIds.checked(ids))
-
-    def _left(self) -> dict[int, Message]:
-        left = dict(enumerate(self._messages, 1))
-        for number in self.deleted:
-            del left[number]
-        return left
+            sizes = Sizes.checked({number: each.size for number, each in numbered})
+            return checked_response(OK, text, data=sizes)
+        ids = {number: each.unique_id for number, each in numbered}
+        return checked_response(OK, text, data=UniqueIds.checked(ids, standard=True))
