@@ -1,10 +1,10 @@
 """The loop that carries out, for asyncio and trio, what flows ask for."""
 
-import contextlib
 import inspect
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from smtp_pop_core import (
@@ -31,6 +31,19 @@ from ._log import log_note, report_mistake
 T = TypeVar("T")
 
 _THREADS: Final = 4  # of one driver: a call, and what is called for its content
+_NO_OTHERS: Final[Mapping[str, Stream]] = MappingProxyType({})
+
+
+class _Done(Awaitable[None]):
+    """What there is to await where all is done already."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_DONE: Final = _Done()
 
 
 class Driver:
@@ -53,12 +66,23 @@ class Driver:
         workers: The threads.  None: some of its own, which `close` ends.
     """
 
+    __slots__ = (
+        "_certificate",
+        "_others",
+        "_report",
+        "_runtime",
+        "_session",
+        "_stream",
+        "_tls",
+        "_workers",
+    )
+
     def __init__(
         self,
         runtime: Runtime,
         stream: Stream,
         *,
-        others: Mapping[str, Stream] | None = None,
+        others: Mapping[str, Stream] = _NO_OTHERS,
         report: Callable[[Exception], None] | None = None,
         tls: ssl.SSLContext | None = None,
         certificate: bytes | None = None,
@@ -66,7 +90,8 @@ class Driver:
         workers: Workers | None = None,
     ) -> None:
         self._runtime = runtime
-        self._streams = {"": stream, **(others or {})}
+        self._stream = stream
+        self._others = others
         self._report = report or log_mistake
         self._tls = tls
         self._certificate = certificate
@@ -75,9 +100,9 @@ class Driver:
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
-        with contextlib.closing(flow):
-            step: Callable[..., Request] = flow.send
-            outcome: object = None
+        step: Callable[..., Request] = flow.send
+        outcome: object = None
+        try:
             while True:
                 try:
                     request = step(outcome)
@@ -85,7 +110,7 @@ class Driver:
                     value: T = end.value
                     return value
                 try:
-                    step, outcome = flow.send, await self._carry_out(request, "")
+                    step, outcome = flow.send, await self._carry_out(request)
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
                 except LateError as late:
@@ -94,6 +119,8 @@ class Driver:
                 except BaseException as error:  # cancelled
                     await self._runtime.shielded(partial(self._end, flow, error))
                     raise
+        finally:
+            flow.close()
 
     def close(self) -> None:
         """End the threads."""
@@ -128,35 +155,35 @@ class Driver:
             if not allowed(request):
                 return True
             try:
-                step, outcome = flow.send, await self._carry_out(request, "")
+                step, outcome = flow.send, await self._carry_out(request)
             except Exception as failed:
                 step, outcome = flow.throw, failed
 
-    async def _carry_out(self, request: Request, label: str) -> object:
+    def _carry_out(self, request: Request, label: str = "") -> Awaitable[object]:
+        """Begin to carry a request out, and return what has to be awaited for it."""
+        stream = self._others[label] if label else self._stream
         match request:
             case Read(most):
-                return await self._streams[label].receive(most)
+                return stream.receive(most)
             case Write(data, heed):
-                return await self._streams[label].transmit(data, heed=heed)
+                return stream.transmit(data, heed=heed)
             case Handshake(server_hostname):
                 if self._tls is None:
                     raise ValueError("there is no context for TLS")
-                return await self._streams[label].handshake(
-                    self._tls, server_hostname, self._certificate
-                )
+                return stream.handshake(self._tls, server_hostname, self._certificate)
             case Deadline(seconds, idle):
-                self._streams[label].set_deadline(seconds, idle=idle)
+                stream.set_deadline(seconds, idle=idle)
             case Ask():
-                return await self._ask(request)
+                return self._ask(request)
             case Sleep(seconds):
-                await self._streams[label].sleep(seconds)
+                return stream.sleep(seconds)
             case Report(error):
                 report_mistake(self._report, error, self._session)
             case Note():
                 log_note(request, self._session)
-            case On(stream, inner):
-                return await self._carry_out(inner, stream)
-        return None
+            case On(label, inner):
+                return self._carry_out(inner, label)
+        return _DONE
 
     async def _ask(self, request: Ask) -> object:
         function = request.function

@@ -48,6 +48,8 @@ class _Session:
         stream: Its stream, once it is open.
     """
 
+    __slots__ = ("sock", "stop", "stream")
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.stop = Stop()

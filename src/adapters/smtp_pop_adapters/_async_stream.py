@@ -8,7 +8,7 @@ import contextlib
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -28,22 +28,23 @@ _UNTAKEN: Final = 1_048_576  # octets of TLS itself that a peer may leave untake
 class Bell:
     """Wakes all who wait for it."""
 
+    __slots__ = ("_wakers",)
+
     def __init__(self) -> None:
-        self._wakers: set[Callable[[], None]] = set()
+        self._wakers: list[Callable[[], None]] = []  # they are few
 
     def ring(self) -> None:
         """Wake all who wait now."""
         for wake in tuple(self._wakers):
             wake()
 
-    @contextlib.contextmanager
-    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call a function at each ring, until the end of the context."""
-        self._wakers.add(wake)
-        try:
-            yield
-        finally:
-            self._wakers.discard(wake)
+    def add(self, wake: Callable[[], None]) -> None:
+        """Call a function at each ring, until it is removed."""
+        self._wakers.append(wake)
+
+    def remove(self, wake: Callable[[], None]) -> None:
+        """Call a function no more."""
+        self._wakers.remove(wake)
 
 
 class Stop(Bell):
@@ -52,6 +53,8 @@ class Stop(Bell):
     Attributes:
         told: Whether it was told.
     """
+
+    __slots__ = ("told",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +72,8 @@ class Wire(ABC):
     Attributes:
         gone: Whether what is put is dropped, because the peer is gone.
     """
+
+    __slots__ = ()
 
     gone: bool
 
@@ -94,9 +99,9 @@ class Wire(ABC):
         """Drop what is unsent, if it can be taken back."""
 
     @abstractmethod
-    async def wait(
+    def wait(
         self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Wait until something may have arrived, or has been sent.
 
         Args:
@@ -185,6 +190,16 @@ class Stream:
         stop: What interrupts waiting for the peer, once, with Stopping.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_early",
+        "_resting",
+        "_runtime",
+        "_stop",
+        "_tls",
+        "_wire",
+    )
+
     def __init__(self, runtime: Runtime, wire: Wire, stop: Stop | None = None) -> None:
         self._runtime = runtime
         self._wire = wire
@@ -235,12 +250,19 @@ class Stream:
             Stopping: Once, when the server is about to end.
         """
         await self._runtime.checkpoint()
-        while True:
-            self._heed_stop()
-            self._deadline.left()  # also a peer that never pauses has to be in time
-            if self._has_spoken(most):
-                return self._take_early(most)
-            await self._wait(read=True, heed_stop=True)
+        try:
+            while True:
+                self._heed_stop()
+                left = self._deadline.left()  # also a peer that never pauses has one
+                if self._has_spoken(most):
+                    return self._take_early(most)
+                self._resting = self._stop is not None
+                # no method in between, whose frame each idle session would keep
+                await self._wire.wait(
+                    read=True, write=False, seconds=left, bell=self._stop
+                )
+        finally:
+            self._resting = False
 
     async def transmit(self, data: bytes, *, heed: bool = False) -> bool:
         """Send it all, or with heed as much as can be before the peer speaks.

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ._async_stream import Bell, End, Runtime
@@ -20,6 +21,8 @@ class Wire(asyncio.Protocol, AbstractWire):
     Args:
         sock: Its socket, which is given to the transport.
     """
+
+    __slots__ = ("_arrived", "_ended", "_sock", "_transport", "_waiter", "gone")
 
     def __init__(self, sock: socket.socket) -> None:
         self.gone = False
@@ -92,15 +95,12 @@ class Wire(asyncio.Protocol, AbstractWire):
     def drop(self) -> None:
         """Drop nothing: what the transport has taken it sends."""
 
-    async def wait(
+    def wait(
         self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Wait until something has happened; what, the caller has to see."""
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await _rest(self._waiter, seconds, bell)
-        finally:
-            self._waiter = None
+        return _rest(self._waiter, seconds, bell)
 
     def _wake(self) -> None:
         if self._waiter is not None:
@@ -201,13 +201,19 @@ async def _rest(
     waiter: asyncio.Future[None], seconds: float | None, bell: Bell | None
 ) -> None:
     """Wait for a future, a bell, or for so many seconds."""
-    with contextlib.ExitStack() as stack:
-        if seconds is not None:
-            loop = asyncio.get_running_loop()
-            stack.callback(loop.call_later(seconds, _ring, waiter).cancel)
-        if bell is not None:
-            stack.enter_context(bell.waking(lambda: _ring(waiter)))
+    wake = partial(_ring, waiter)
+    timer = None
+    if seconds is not None:
+        timer = asyncio.get_running_loop().call_later(seconds, wake)
+    if bell is not None:
+        bell.add(wake)
+    try:
         await waiter
+    finally:
+        if bell is not None:
+            bell.remove(wake)
+        if timer is not None:
+            timer.cancel()
 
 
 def _ring(waiter: asyncio.Future[None]) -> None:

@@ -15,6 +15,8 @@ class Deadline:
             go; None: it would, as the flow has said since.
     """
 
+    __slots__ = ("_callers", "_flows", "_now", "idle_since")
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.idle_since: float | None = None

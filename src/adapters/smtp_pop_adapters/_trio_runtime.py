@@ -22,6 +22,8 @@ class Wire(AbstractWire):
         sock: The socket.
     """
 
+    __slots__ = ("_sock", "_unsent", "gone")
+
     def __init__(self, sock: socket.socket) -> None:
         self.gone = False
         self._sock = sock
@@ -160,11 +162,14 @@ class TrioRuntime(Runtime):
 @contextlib.contextmanager
 def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope]:
     """What is awaited in this context ends after so many seconds, or with a bell."""
-    with trio.CancelScope() as scope:
-        if seconds is not None:
-            scope.deadline = trio.current_time() + seconds
-        if bell is None:
+    scope = trio.CancelScope()
+    if seconds is not None:
+        scope.deadline = trio.current_time() + seconds
+    if bell is not None:
+        bell.add(scope.cancel)
+    try:
+        with scope:
             yield scope
-        else:
-            with bell.waking(scope.cancel):
-                yield scope
+    finally:
+        if bell is not None:
+            bell.remove(scope.cancel)
