@@ -2,11 +2,13 @@
 
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 from adapting import Adapter
+from certificates import NAME
 from loopback import Raw
 from maildrops import OPEN_LOGINS, Store
 from smtp_pop_core import Blocks, sasl, smtp
@@ -40,6 +42,15 @@ class Door:
         client = self._clients.enter_context(contextlib.closing(Raw(sock)))
         sock.connect(host if "/" in host else (host, port))
         return client
+
+    def handshake(self, context: ssl.SSLContext) -> Raw:
+        """Connect, and begin TLS; the peer has to say that it ends."""
+        sock = context.wrap_socket(
+            socket.create_connection(self.server.addresses[0], 30),
+            server_hostname=NAME,
+            suppress_ragged_eofs=False,
+        )
+        return self._clients.enter_context(contextlib.closing(Raw(sock)))
 
     def enter(self) -> Raw:
         """Connect until there is room, and hear the greeting."""

@@ -53,8 +53,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
         return None
+    given: dict[str, Any] = pyfuncitem.funcargs
     names = inspect.signature(test).parameters
-    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
-    adapter: Adapter = arguments["adapter" if "adapter" in arguments else "kit"]
-    adapter.run(functools.partial(test, **arguments))
+    adapter: Adapter = given["adapter" if "adapter" in given else "kit"]
+    adapter.run(functools.partial(test, **{name: given[name] for name in names}))
     return True
