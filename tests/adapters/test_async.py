@@ -535,6 +535,56 @@ async def test_a_command_between_chunks_is_answered_while_a_message_is_taken(
     assert [line[:3] for line in said] == ["250", "252", "250"]
 
 
+@contextlib.contextmanager
+def no_thread_to_be_had() -> Iterator[None]:
+    size = threading.stack_size(1 << 47)  # more than there is
+    try:
+        yield
+    finally:
+        threading.stack_size(size)
+
+
+async def test_what_has_no_thread_fails_for_now_and_is_not_done_later(kit: Kit) -> None:
+    asked: list[str] = []
+    kept = Kept()
+
+    class Verifying(smtp.Application):
+        def verify(self, command: smtp.Vrfy) -> smtp.Reply | None:
+            asked.append(command.string)
+            return None
+
+    async with (
+        kit.serve_smtp(Verifying, report=kept.report) as server,
+        smtp_client(kit, server) as client,
+    ):
+        with no_thread_to_be_had(), pytest.raises(smtp.Rejected, match="451"):
+            await client.verify("one")
+        assert (await client.verify("two")).code == 252
+    assert asked == ["two"]
+    assert ["start new thread" in each for each in kept.mistakes] == [True]
+
+
+async def test_a_maildrop_is_closed_also_where_there_is_no_thread(kit: Kit) -> None:
+    closed = []
+
+    class Closing(pop3.AsyncMaildrop):
+        def close(self) -> None:  # type: ignore[override]
+            closed.append(threading.current_thread().name)
+
+    class Readers(pop3.AsyncApplication):
+        async def authenticate(self, question: sasl.Question) -> object:
+            return USERS.answer(question)
+
+        async def open(self, identity: str) -> pop3.AsyncMaildrop:
+            return Closing()
+
+    async with kit.serve_pop3(Readers, **TLS) as server:
+        client = await pop3_client(kit, server, mechanism="CRAM-MD5")
+        with no_thread_to_be_had():
+            await client.quit()
+    assert closed == ["MainThread"]
+
+
 async def test_messages_can_be_stored_by_plain_functions(kit: Kit) -> None:
     stored: dict[int, bytes] = {}
 

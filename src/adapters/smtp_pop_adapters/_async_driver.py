@@ -191,7 +191,9 @@ class Driver:
             answer = function(*map(self._handed_over, request.arguments))
         else:
             try:
-                answer = await self._workers.call(function, request.arguments, self.run)
+                answer = await self._workers.call(
+                    function, request.arguments, self.run, owed=request.shield
+                )
             except LateError as late:
                 if inspect.iscoroutine(late.answer):  # it has not begun
                     late.answer.close()

@@ -1,6 +1,7 @@
 """Threads in which the asyncio and trio adapters call what may block."""
 
 import contextvars
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -48,34 +49,56 @@ class Workers:
         self._running = 0
 
     async def call(
-        self, function: Callable[..., object], arguments: Iterable[object], run: Run
+        self,
+        function: Callable[..., object],
+        arguments: Iterable[object],
+        run: Run,
+        *,
+        owed: bool = False,
     ) -> object:
         """Call a function in a thread, and wait for its end.
 
         Each block of content that it asks for is fetched here, by `run`.  If we are
         cancelled, it gets MessageAborted in place of a block, and is waited for.
 
+        Args:
+            function: What to call.
+            arguments: Its arguments.
+            run: Fetches blocks.
+            owed: Whether it is called here if there is no thread for it.
+
         Raises:
             LateError: We were cancelled meanwhile.
+            RuntimeError: There is no thread for it.
         """
         call = _Call(self._runtime.post())
         work = partial(call.carry_out, function, list(map(call.handed_over, arguments)))
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._most, "smtp-pop")
         self._running += 1
         try:
-            self._executor.submit(contextvars.copy_context().run, work)
-            await self._attend(call, run)
-        except BaseException as error:
+            self._submit(call, work, owed=owed)
             try:
-                await self._runtime.shielded(partial(self._attend, call, _abort))
-            finally:  # also if we are cancelled once more: the thread has ended
-                raise LateError(error, call.answer, call.error) from error
+                await self._attend(call, run)
+            except BaseException as error:
+                try:
+                    await self._runtime.shielded(partial(self._attend, call, _abort))
+                finally:  # also if we are cancelled once more: the thread has ended
+                    raise LateError(error, call.answer, call.error) from error
         finally:
             self._running -= 1
         if call.error is not None:
             raise call.error
         return call.answer
+
+    def _submit(self, call: "_Call", work: Callable[[], None], *, owed: bool) -> None:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._most, "smtp-pop")
+        try:
+            self._executor.submit(contextvars.copy_context().run, work)
+        except RuntimeError:  # the system gives no more, and yet the work is queued
+            if owed:
+                work()
+            elif call.claim():
+                raise
 
     async def _attend(self, call: "_Call", run: Run) -> None:
         while not call.ended:
@@ -118,6 +141,7 @@ class _Call:
         self._post = post
         self._given: SimpleQueue[bytes | BaseException] = SimpleQueue()
         self._over = False  # nobody attends any more
+        self._claimed = threading.Lock()  # once, and for good
 
     def handed_over(self, argument: object) -> object:
         """Return an argument as the thread gets it."""
@@ -129,12 +153,18 @@ class _Call:
         """Give the thread what it waits for."""
         self._given.put(outcome)
 
+    def claim(self) -> bool:
+        """Return whether nobody has begun to call the function; nobody will then."""
+        return self._claimed.acquire(blocking=False)
+
     # in the thread
 
     def carry_out(
         self, function: Callable[..., object], arguments: Iterable[object]
     ) -> None:
-        """Call the function."""
+        """Call the function, if nobody has done so."""
+        if not self.claim():
+            return
         try:
             self.answer = function(*arguments)
         except BaseException as error:
