@@ -12,7 +12,7 @@ import pytest
 
 # Each process says its number and its share, and works until SIGTERM.
 PROGRAM: Final = """
-import os, signal, sys
+import os, resource, signal, sys
 from smtp_pop_adapters._cli import _workers
 from smtp_pop_adapters._cli._workers import Workers
 
@@ -25,8 +25,16 @@ def work(share):
     if share == "bad":
         raise ValueError("as it was to be")
 
+before = resource.getrlimit(resource.RLIMIT_NPROC)
+most = int(os.environ.get("PROCESSES", before[0]))
+os.setuid(int(os.environ.get("USER_ID", os.getuid())))
+def lift(*_):
+    resource.setrlimit(resource.RLIMIT_NPROC, before)
+
+signal.signal(signal.SIGUSR1, lift)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 workers = Workers(sys.argv[1:], work)
+resource.setrlimit(resource.RLIMIT_NPROC, (most, before[1]))
 workers.wait_for_signal()
 sys.exit(0 if workers.stop() else 7)
 """
@@ -85,6 +93,24 @@ def test_one_that_ends_is_started_again_with_its_share() -> None:
         it.process.send_signal(signal.SIGTERM)
         code, err = it.wait()
         assert (code, err) == (0, f"worker {it.pids['b']} has ended with -9\n")
+
+
+def test_the_others_go_on_while_no_process_is_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAUSE", "0.01")
+    monkeypatch.setenv("PROCESSES", "0")
+    monkeypatch.setenv("USER_ID", str(os.getuid() or 65_534))  # root has no bound
+    with running("a", "b") as it:
+        os.kill(it.pids["b"], signal.SIGKILL)
+        assert line_of(it.process.stderr).endswith("has ended with -9\n")
+        missing = line_of(it.process.stderr)
+        assert missing.startswith("there is no process for a worker: ")
+        it.process.send_signal(signal.SIGUSR1)
+        share, _ = it.next()
+        assert share == "b"
+        it.process.send_signal(signal.SIGTERM)
+        assert it.wait() == (0, "")
 
 
 def test_it_is_not_started_again_at_the_end() -> None:

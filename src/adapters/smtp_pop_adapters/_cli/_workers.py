@@ -11,7 +11,9 @@ from typing import Final, Generic, TypeVar
 
 import click
 
+from .._admission import Troubles
 from ._signals import ENDING
+from ._values import reason
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class Workers(Generic[T]):
         self._work: Final = work
         self._running: dict[int, T] = {}
         self._ends: Final[deque[float]] = deque(maxlen=_MOST)
+        self._troubles: Final = Troubles(_report)
         self._watched: Final = {*ENDING, signal.SIGCHLD}
         self._mask: Final = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         # the processes hold one end, and see by it that we are gone
@@ -47,6 +50,16 @@ class Workers(Generic[T]):
             self._running[pid] = share
         else:
             self._carry_out(share)
+
+    def _starts(self, share: T) -> bool:
+        """Start a process again, and return whether there is one to be had now."""
+        try:
+            self._start(share)
+        except OSError as error:  # too many processes, for example
+            self._troubles.meet(error)
+            return False
+        self._troubles.over()
+        return True
 
     def _carry_out(self, share: T) -> None:
         """Do the work of a process, and end it."""
@@ -79,10 +92,10 @@ class Workers(Generic[T]):
         while signal.sigwait(self._watched) == signal.SIGCHLD:
             ended = self._ended()
             self._check_ends()
-            if ended and signal.sigtimedwait(ENDING, _PAUSE):
-                return
-            for share in ended:
-                self._start(share)
+            while ended:
+                if signal.sigtimedwait(ENDING, _PAUSE):
+                    return
+                ended = [share for share in ended if not self._starts(share)]
 
     def _ended(self) -> list[T]:
         """Return the shares whose processes have ended."""
@@ -111,3 +124,7 @@ class Workers(Generic[T]):
         os.close(self._ours)
         os.close(self._theirs)
         return not any(codes)
+
+
+def _report(error: Exception) -> None:
+    click.echo(f"there is no process for a worker: {reason(error)}", err=True)
