@@ -178,15 +178,16 @@ class Connection(Endpoint[Event]):
         self.extensions = NO_EXTENSIONS
         self.last_reply: Reply | None = None
         self._connect_told = False
-        self._reader = ReplyReader()
-        self._stuffer = Stuffer()
-        self._content = Inbound(tolerances)
+        if role is CLIENT:
+            self._reader = ReplyReader()
+            self._rcpt_domains: set[str] = set()
+        self._stuffer: Stuffer  # what a client sends, once it has begun
+        self._content: Inbound  # the same of what a server receives
         self._dropping: BadCommand | None = None  # once its octets are gone
         self._to_drop = 0
         self._bad_commands = 0
         self._idle_commands = 0
         self._refused_commands = 0
-        self._rcpt_domains: set[str] = set()
         self._trace = Trace(trace, content=trace_content) if trace else None
 
     @property
@@ -242,7 +243,7 @@ class Connection(Endpoint[Event]):
     @property
     def rcpt_domains(self) -> frozenset[str]:
         """The domains of the recipients that a client has named in this session."""
-        return frozenset(self._rcpt_domains)
+        return frozenset(self._rcpt_domains if self.role is CLIENT else ())
 
     @property
     def unanswered(self) -> tuple[Command, ...]:

@@ -11,12 +11,9 @@ from typing import Final
 
 from .. import sasl
 from .._base64 import encode_base64
-from .._errors import (
-    LocalProtocolError,
-    MessageAborted,
-)
+from .._errors import LocalProtocolError, MessageAborted, Stopping
 from .._events import ConnectionClosed, MessageData
-from .._flow import Ask, Content, Deadline, Flow, Note, Report, Write
+from .._flow import READ, Ask, Content, Deadline, Flow, Note, Report, Write
 from .._gate import Gate, Refusal
 from .._networks import Networks
 from .._proxied import enter, take_header
@@ -316,7 +313,12 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
                 yield self._when_idle if conn.state in _BETWEEN else self._in_between
-            yield from self.receive()
+            try:  # not by `receive`, whose frame each idle session would keep
+                data: bytes = yield READ
+            except Stopping:
+                self._stopping = True
+            else:
+                conn.receive_data(data)
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
