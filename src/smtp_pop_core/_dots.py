@@ -52,20 +52,27 @@ class Unstuffer:
         if self.ended:
             self.rest += data
             return b""
-        before, block = self._before, self._before + data
-        content = block
+        before = self._before
+        if b"." not in data and b"." not in before and len(data) >= len(_END):
+            self._look_at(data)  # no end, and nothing to undo
+            self._before = _begun(data)
+            return data
+        block = content = before + data
         if b"." in block and (found := _DOT_LINE.search(block)):
             block = self._up_to_end(block, found.start())
             # One pass; bytes.replace makes two.
             content = b"\r\n".join(block.split(b"\r\n."))
-        if not self.bare:
-            self._line_ends.decode(block[len(before) :].decode("latin-1"))
-            self.bare = self._line_ends.newlines not in (None, "\r\n")
+        self._look_at(block[len(before) :])
         if not self.ended:
             self._before = _begun(block)
             if self._before == b"\r\n.\r":
                 content = content[:-1]
         return content[min(len(before), 2) :]  # of before, CRLF or CR was returned
+
+    def _look_at(self, block: bytes) -> None:
+        if not self.bare:
+            self._line_ends.decode(block.decode("latin-1"))
+            self.bare = self._line_ends.newlines not in (None, "\r\n")
 
     def _up_to_end(self, block: bytes, start: int) -> bytes:
         """Cut off the line of one dot, if it is there, and what stands behind it."""
@@ -233,6 +240,8 @@ class Survey:
 
 def _begun(block: bytes) -> bytes:
     """Return how much of the end of the content a block ends with."""
+    if not block.endswith(_BEGUN):
+        return b""
     for begun in _BEGUN:
         if block.endswith(begun):
             return begun
