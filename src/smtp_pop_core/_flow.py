@@ -15,6 +15,7 @@ from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -211,6 +212,12 @@ Flow: TypeAlias = Generator[Request, Any, T]
 
 
 READ: Final = Read()
+
+
+@lru_cache(maxsize=256)
+def deadline(seconds: float, *, idle: bool = False) -> Deadline:
+    """Return a Deadline that sessions share."""
+    return Deadline(seconds, idle)
 
 
 def read() -> Flow[bytes]:

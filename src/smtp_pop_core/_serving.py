@@ -25,6 +25,7 @@ from ._flow import (
     Report,
     Sleep,
     Write,
+    deadline,
 )
 from ._foreign import foreign_protocol
 from ._gate import Gate
@@ -401,12 +402,6 @@ class Serving(ABC, Generic[E, A]):
             self._stopping = True
         else:
             self._endpoint.receive_data(data)
-
-
-@lru_cache(maxsize=256)
-def deadline(seconds: float, *, idle: bool = False) -> Deadline:
-    """Return a Deadline that sessions share."""
-    return Deadline(seconds, idle)
 
 
 @lru_cache(maxsize=256)

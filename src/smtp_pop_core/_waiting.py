@@ -8,7 +8,7 @@ from typing import TypeVar
 from ._endpoint import Endpoint
 from ._errors import ConnectionLost, LocalProtocolError
 from ._events import ConnectionClosed
-from ._flow import Deadline, Flow, Write, read
+from ._flow import READ, Flow, Write, deadline
 from ._roles import NEED_DATA, Signal
 
 E = TypeVar("E")
@@ -30,8 +30,8 @@ def listen(conn: Endpoint[E], limit: float | None) -> Flow[E]:
         try:
             if limit is not None and not waiting:
                 waiting = True
-                yield Deadline(limit)
-            data = yield from read()
+                yield deadline(limit)
+            data = yield READ
         except BaseException:
             conn.close()
             raise
@@ -63,7 +63,7 @@ def settle(conn: Endpoint[E]) -> Flow[None]:
 def write(conn: Endpoint[E], data: bytes, *, heed: bool = False) -> Flow[bool]:
     """Write, and return whether the server said something before all was written."""
     try:
-        yield Deadline(conn.limits.timeouts.block)
+        yield deadline(conn.limits.timeouts.block)
         heard: bool = yield Write(data, heed)
     except BaseException:
         conn.close()

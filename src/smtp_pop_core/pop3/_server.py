@@ -16,7 +16,7 @@ from .._errors import (
     ParseError,
 )
 from .._events import MessageData
-from .._flow import Ask, Deadline, Flow, Note, Report
+from .._flow import Ask, Deadline, Flow, Note, Report, deadline
 from .._gate import Gate
 from .._proxied import enter, take_header
 from .._security import Logins
@@ -27,7 +27,6 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
-    deadline,
     note_foreign,
     note_visitor,
     turn_away,

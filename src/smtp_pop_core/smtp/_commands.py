@@ -249,6 +249,31 @@ def mail_as_read(sender: str, fields: Mapping[str, Any]) -> Mail:
     return mail
 
 
+def declaring(
+    mail: Mail, *, size: int | None, body: Body | None, smtputf8: bool
+) -> Mail:
+    """Return a Mail that says so of its content, and the rest as it was checked.
+
+    Without checking it all again it takes 1 us in place of 8.
+
+    Args:
+        mail: What it has been.
+        size: Octets that were counted, or None.
+        body: What was found out about them, or None.
+        smtputf8: True where it was so before.
+    """
+    return _mail_unchecked(
+        mail.sender,
+        size=size,
+        body=body,
+        smtputf8=smtputf8,
+        ret=mail.ret,
+        envid=mail.envid,
+        auth=mail.auth,
+        extra=mail.extra,
+    )
+
+
 def rcpt_as_read(recipient: str, fields: Mapping[str, Any]) -> Rcpt:
     """Make a Rcpt whose path was read by the expression that Rcpt checks.
 

@@ -1,11 +1,10 @@
 """What a message needs of the server, and what MAIL must say of it."""
 
-from dataclasses import replace
 from math import inf
 from typing import Final
 
 from .._errors import PolicyError
-from ._commands import Body, Mail, Rcpt
+from ._commands import Body, Mail, Rcpt, declaring
 from ._connection import Connection
 from ._extensions import Limits, Size
 from ._grammar import domain_of
@@ -93,7 +92,7 @@ class Needs:
             size = None
         elif limit.limit and size is not None and size > limit.limit:
             raise PolicyError(f"{size} octets are more than the server's {limit.limit}")
-        self.mail = replace(
+        self.mail = declaring(
             self.mail,
             size=size if self.mail.size is None else self.mail.size,
             body=body,

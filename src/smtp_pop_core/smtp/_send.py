@@ -109,7 +109,7 @@ def send_mail(
     needs.declare(
         size=size,
         eight_bit=eight_bit,
-        utf8_header=has_utf8_header(source.head),
+        utf8_header=eight_bit is not False and has_utf8_header(source.head),
         chunking=chunking,
     )
     return (yield from _Sending(conn, needs, rcpts, Told(progress, size)).run(source))
@@ -273,15 +273,17 @@ class _Sending:
             self._refusal = yield from receive(conn, conn.limits.timeouts.end)
             return
         data = b""
-        counted = _Counted(self._told)
+        counted = _Counted(self._told) if self._told.heard else None
         while not hopeless and (block := (yield from source.piece())):
             if data and (yield from write(conn, data, heed=True)):
                 self._refusal = yield from receive(conn, conn.limits.timeouts.end)
                 return
             self._check_bits(block)
-            yield from counted.feed(block)
+            if counted is not None:
+                yield from counted.feed(block)
             data = conn.send(MessageData(block, lf_ends_lines=True))
-        yield from counted.finish()
+        if counted is not None:
+            yield from counted.finish()
         data += conn.send(EndOfMessage())
         heard = yield from write(conn, data, heed=True)
         yield from self._hear_verdicts(heard=heard)
@@ -402,17 +404,15 @@ class _Counted:
 
     def feed(self, block: bytes) -> Flow[None]:
         """Count a block, as a receiver counts it."""
-        if self._told.heard:
-            before = self._survey.size
-            self._survey.feed(block)
-            yield from self._told.further(self._survey.size - before)
+        before = self._survey.size
+        self._survey.feed(block)
+        yield from self._told.further(self._survey.size - before)
 
     def finish(self) -> Flow[None]:
         """Count what only the end decides."""
-        if self._told.heard:
-            before = self._survey.size
-            self._survey.finish()
-            yield from self._told.further(self._survey.size - before)
+        before = self._survey.size
+        self._survey.finish()
+        yield from self._told.further(self._survey.size - before)
 
 
 class _Octets:

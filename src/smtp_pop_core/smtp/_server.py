@@ -13,7 +13,7 @@ from .. import sasl
 from .._base64 import encode_base64
 from .._errors import LocalProtocolError, MessageAborted, Stopping
 from .._events import ConnectionClosed, MessageData
-from .._flow import READ, Ask, Content, Deadline, Flow, Note, Report, Write
+from .._flow import READ, Ask, Content, Deadline, Flow, Note, Report, Write, deadline
 from .._gate import Gate, Refusal
 from .._networks import Networks
 from .._proxied import enter, take_header
@@ -24,7 +24,6 @@ from .._serving import (
     HandshakeFailed,
     Serving,
     Unanswered,
-    deadline,
     note_foreign,
     note_visitor,
     turn_away,
