@@ -168,8 +168,8 @@ async def serve_smtp(
             None: there is neither.
         sessions: How many sessions are served at once.  Others hear 421 and are closed,
             unless one can make room that has begun nothing, and waits for longer than
-            `patience`.  Each needs a
-            descriptor, of which many systems give a process 1,024.
+            `patience`.  Each needs a descriptor, of which many systems give a process
+            1,024.
         sessions_per_address: How many of them may come from one address, or one network
             of IPv6 with 64 bits; None: all.
         failed_logins_per_address: How many logins from there may fail within 600
