@@ -405,6 +405,29 @@ async def test_mistakes_of_the_application_are_reported_and_not_told(
     assert store.kept.mistakes == ["secret", "the file system is gone"]
 
 
+async def test_a_report_that_fails_ends_neither_session_nor_server(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Mistaken(smtp.Application):
+        def verify(self, command: smtp.Vrfy) -> smtp.Reply | None:
+            raise ValueError("a mistake")
+
+    def report(error: Exception) -> None:
+        raise ConnectionError("nobody listens")
+
+    async with (
+        adapter.serve_smtp(Mistaken, report=report) as server,
+        client_of(adapter, server) as client,
+    ):
+        with pytest.raises(smtp.Rejected, match="451"):
+            await client.verify("a")
+        assert (await client.noop()).code == 250
+    assert caplog.messages == [
+        "ValueError('a mistake')",
+        "ConnectionError('nobody listens')",
+    ]
+
+
 def broken(peer: smtp.Peer) -> smtp.Application:
     raise ValueError("no application today")
 

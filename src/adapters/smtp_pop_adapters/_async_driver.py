@@ -25,8 +25,7 @@ from smtp_pop_core import (
 
 from ._async_stream import Runtime, Stream
 from ._async_workers import LateError, Workers
-from ._driver import log_mistake
-from ._log import log_note, report_mistake
+from ._log import log_mistake, log_note, report_mistake
 
 T = TypeVar("T")
 

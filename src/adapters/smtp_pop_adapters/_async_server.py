@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeAlias
 
 from smtp_pop_core import Refusal
@@ -12,8 +13,7 @@ from ._async_clients import Pop3Client, SmtpClient
 from ._async_driver import Driver
 from ._async_stream import Bell, Runtime, Stop, Stream, connect
 from ._async_workers import Workers
-from ._driver import log_mistake
-from ._log import new_session, report_mistake
+from ._log import log_mistake, new_session, report_mistake
 from ._options import (
     Pop3ClientOptions,
     Service,
@@ -78,7 +78,7 @@ class Server:
         self._service = service
         self._files = list(files)
         self._report = report or log_mistake
-        self._troubles = Troubles(self._report)
+        self._troubles = Troubles(partial(report_mistake, self._report, session=""))
         self._admission = Admission(service.terms, runtime.now)
         # a session may ask while it answers: a command between two chunks
         self._workers = Workers(runtime, 2 * service.terms.sessions)

@@ -1,10 +1,9 @@
 """The loop that carries out, on blocking sockets, what flows ask for."""
 
 import contextlib
-import logging
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from smtp_pop_core import (
     Ask,
@@ -22,12 +21,10 @@ from smtp_pop_core import (
     Write,
 )
 
-from ._log import log_note, report_mistake
+from ._log import log_mistake, log_note, report_mistake
 from ._sockets import Stream
 
 T = TypeVar("T")
-
-_log: Final = logging.getLogger("smtp_pop_adapters")
 
 
 class Driver:
@@ -105,8 +102,3 @@ class Driver:
 
     def _handed_over(self, argument: object) -> object:
         return Blocks(self.run, argument) if isinstance(argument, Content) else argument
-
-
-def log_mistake(error: Exception) -> None:
-    """Tell the operator through `logging`."""
-    _log.error("%r", error, exc_info=error)

@@ -7,6 +7,7 @@ from typing import Final
 
 from smtp_pop_core import Note
 
+_log: Final = logging.getLogger("smtp_pop_adapters")
 _sessions: Final = logging.getLogger("smtp_pop_adapters.sessions")
 
 
@@ -35,7 +36,20 @@ def log_note(note: Note, session: str) -> None:
 def report_mistake(
     report: Callable[[Exception], None], error: Exception, session: str
 ) -> None:
-    """Report a mistake, with a note on it in which session it was."""
+    """Report a mistake, with a note on it in which session it was.
+
+    A report that fails is logged, and so is the mistake: it ends no session, and no
+    server.
+    """
     if session:
         error.add_note(f"session {session}")
-    report(error)
+    try:
+        report(error)
+    except Exception as failed:
+        log_mistake(error)
+        log_mistake(failed)
+
+
+def log_mistake(error: Exception) -> None:
+    """Tell the operator through `logging`."""
+    _log.error("%r", error, exc_info=error)

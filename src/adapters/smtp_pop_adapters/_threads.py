@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, Self
 
 from smtp_pop_core import Refusal, Stopping
 
 from ._admission import Admission, Seat, Troubles
-from ._driver import Driver, log_mistake
-from ._log import new_session, report_mistake
+from ._driver import Driver
+from ._log import log_mistake, new_session, report_mistake
 from ._options import Service
 from ._sockets import (
     File,
@@ -47,7 +48,7 @@ class Server:
         self._service = service
         self._files = list(files)
         self._report = report or log_mistake
-        self._troubles = Troubles(self._report)
+        self._troubles = Troubles(partial(report_mistake, self._report, session=""))
         self._admission = Admission(service.terms, time.monotonic)
         self._stop = Stop()
         self._changed = threading.Condition()
