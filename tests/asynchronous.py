@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sys
 import types
 from abc import abstractmethod
 from collections.abc import (
@@ -110,12 +111,16 @@ class AsyncioKit(Kit):
     name = "asyncio"
     runtime = AsyncioRuntime()
 
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
+
     def run(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def main() -> None:
             await asyncio.wait_for(function(), 60)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=self.new_loop) as runner:
+            runner.run(main())
 
     async def thread(self, function: Callable[[], T]) -> T:
         return await asyncio.to_thread(function)
@@ -243,7 +248,20 @@ class TrioKit(Kit):
         return trio_adapter.connect_pop3(*where, **options)
 
 
-KITS: Final[tuple[Kit, ...]] = (AsyncioKit(), TrioKit())
+_asyncio_kits = [AsyncioKit()]
+
+if sys.platform != "win32":  # which has no uvloop
+    import uvloop
+
+    class UvloopKit(AsyncioKit):
+        name = "uvloop"
+
+        def new_loop(self) -> asyncio.AbstractEventLoop:
+            return uvloop.new_event_loop()
+
+    _asyncio_kits.append(UvloopKit())
+
+KITS: Final[tuple[Kit, ...]] = (*_asyncio_kits, TrioKit())
 ADAPTERS: Final[tuple[Adapter, ...]] = (BlockingAdapter(), *KITS)
 
 

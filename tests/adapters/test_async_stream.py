@@ -42,7 +42,7 @@ LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
-@pytest.fixture(params=KITS, ids=["asyncio", "trio"])
+@pytest.fixture(params=KITS, ids=[each.name for each in KITS])
 def kit(request: pytest.FixtureRequest) -> Kit:
     it: Kit = request.param
     return it
@@ -348,7 +348,7 @@ async def test_a_deaf_peer_inside_tls_is_too_slow(kit: Kit) -> None:
 async def test_a_deadline_holds_for_a_peer_that_never_pauses(kit: Kit) -> None:
     async with pair(kit) as (stream, peer):
         peer.sendall(b"x" * 100)
-        stream.set_deadline(1e-9)
+        stream.set_deadline(0)
         with pytest.raises(TimeoutError, match="too slow"):
             await stream.receive()
         with pytest.raises(TimeoutError, match="too slow"):
@@ -359,7 +359,7 @@ async def test_a_deadline_holds_for_a_peer_that_never_pauses(kit: Kit) -> None:
 async def test_a_new_deadline_takes_the_place_of_the_old_one(kit: Kit) -> None:
     async with pair(kit) as (stream, peer):
         peer.sendall(b"late")
-        stream.set_deadline(1e-9)
+        stream.set_deadline(0)
         stream.set_deadline(None)
         assert await stream.receive() == b"late"
         stream.set_deadline(30)

@@ -36,10 +36,10 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        if not isinstance(transport, asyncio.Transport):
-            raise AssertionError(f"not the transport of a stream: {transport!r}")
-        transport.set_write_buffer_limits(0)  # so that no unsent octet goes unnoticed
-        self._transport = transport
+        # what create_connection makes is a Transport, though uvloop's does not say so
+        stream: asyncio.Transport = transport  # type: ignore[assignment]
+        stream.set_write_buffer_limits(0)  # so that no unsent octet goes unnoticed
+        self._transport = stream
 
     def data_received(self, data: bytes) -> None:
         """Keep what has arrived; if nobody takes it, let the peer feel it."""
