@@ -1,6 +1,9 @@
 """The events that both protocols share."""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+from ._values import unchecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,10 @@ class MessageData:
     def __post_init__(self) -> None:
         if type(self.data) is not bytes:
             raise TypeError(f"data must be bytes, not {type(self.data).__name__}")
+
+
+# For octets that are known to be bytes.
+checked_data: Final = unchecked(MessageData)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
+from ._values import unchecked
+
 T = TypeVar("T")
 
 _LONGEST: Final = 256  # characters of a text in a note: as many as a path may have
@@ -212,11 +214,14 @@ Flow: TypeAlias = Generator[Request, Any, T]
 
 
 READ: Final = Read()
+# These are made for every answer, and have no checks.
+new_write: Final = unchecked(Write)
+new_ask: Final = unchecked(Ask)
 
 
 @lru_cache(maxsize=256)
 def deadline(seconds: float, *, idle: bool = False) -> Deadline:
-    """Return a Deadline that sessions share."""
+    """Return a Deadline that conversations share."""
     return Deadline(seconds, idle)
 
 

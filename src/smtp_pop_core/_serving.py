@@ -26,17 +26,17 @@ from ._flow import (
     Sleep,
     Write,
     deadline,
+    new_ask,
+    new_write,
 )
 from ._foreign import foreign_protocol
 from ._gate import Gate
 from ._security import Logins
-from ._values import unchecked
 from .proxy import Header
 
 _DELAY: Final = 3.0  # seconds that a no to a login takes, where nobody says it
 _BAD: Final = "BADCOMMAND"
 _CONNECT: Final = "CONNECT"
-_write: Final = unchecked(Write)
 _WITH_ARGUMENT: Final = {"BDATLAST": "BDAT", "AUTHLIST": "AUTH"}
 
 E = TypeVar("E")
@@ -210,7 +210,7 @@ class Serving(ABC, Generic[E, A]):
     ) -> Flow[Any]:
         """Ask the application; its mistakes are reported, and answered `failed`."""
         try:
-            answer = yield Ask(function, arguments, shield, quick)
+            answer = yield new_ask(function, arguments, shield, quick)
         except MessageAborted:
             return self.failed()
         except Exception as error:
@@ -391,7 +391,7 @@ class Serving(ABC, Generic[E, A]):
             self._deaf = True
             if own_time:
                 yield self._time_to_write
-            yield _write(data)
+            yield new_write(data)
             self._deaf = False
 
     def receive(self) -> Flow[None]:

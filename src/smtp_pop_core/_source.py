@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._dots import Survey
 from ._errors import ParseError
-from ._flow import Ask, AsyncBlocks, Blocks, Content, Flow
+from ._flow import Ask, AsyncBlocks, Blocks, Content, Flow, new_ask
 
 
 @runtime_checkable
@@ -146,7 +146,7 @@ def _calls(
     *,
     quick: bool = False,
 ) -> Callable[[], Flow[bytes]]:
-    return partial(_answer, Ask(function, arguments, quick=quick))
+    return partial(_answer, new_ask(function, arguments, quick=quick))
 
 
 def _answer(request: Ask) -> Flow[bytes]:

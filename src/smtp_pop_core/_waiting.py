@@ -8,7 +8,7 @@ from typing import TypeVar
 from ._endpoint import Endpoint
 from ._errors import ConnectionLost, LocalProtocolError
 from ._events import ConnectionClosed
-from ._flow import READ, Flow, Write, deadline
+from ._flow import READ, Flow, deadline, new_write
 from ._roles import NEED_DATA, Signal
 
 E = TypeVar("E")
@@ -31,7 +31,7 @@ def listen(conn: Endpoint[E], limit: float | None) -> Flow[E]:
             if limit is not None and not waiting:
                 waiting = True
                 yield deadline(limit)
-            data = yield READ
+            data: bytes = yield READ
         except BaseException:
             conn.close()
             raise
@@ -64,7 +64,7 @@ def write(conn: Endpoint[E], data: bytes, *, heed: bool = False) -> Flow[bool]:
     """Write, and return whether the server said something before all was written."""
     try:
         yield deadline(conn.limits.timeouts.block)
-        heard: bool = yield Write(data, heed)
+        heard: bool = yield new_write(data, heed)
     except BaseException:
         conn.close()
         raise

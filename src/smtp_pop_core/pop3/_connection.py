@@ -11,11 +11,10 @@ from .._abnf import is_domain_or_literal
 from .._dots import LfToCrlf, Stuffer, Unstuffer
 from .._endpoint import Endpoint
 from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
-from .._events import MessageData
+from .._events import MessageData, checked_data
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import PAUSED, SERVER, Role, Signal
-from .._values import unchecked
 from ._capabilities import (
     Capabilities,
     Capability,
@@ -66,7 +65,6 @@ from ._trace import Trace
 
 _LIMITS: Final = Limits()
 _TOLERANCES: Final = Tolerances()
-_data: Final = unchecked(MessageData)
 _OF_MESSAGES: Final = frozenset({Retr, Top, Dele})
 _NOT_IDLE: Final = _OF_MESSAGES | {Pass, Apop, Auth, AuthResponse, Quit}
 _BRINGING: Final = CONTENT | {Utf8, Connect, Capa, Pass, Apop, Auth, AuthResponse}
@@ -474,7 +472,7 @@ class Connection(Endpoint[Event]):
             if block:
                 if self._trace:
                     self._trace.content("S", block, len(block))
-                return _data(block)
+                return checked_data(block)
         self._session.end_content()
         if self._trace:
             self._trace.end_content()

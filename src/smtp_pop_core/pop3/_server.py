@@ -15,8 +15,8 @@ from .._errors import (
     LocalProtocolError,
     ParseError,
 )
-from .._events import MessageData
-from .._flow import Ask, Deadline, Flow, Note, Report, deadline
+from .._events import checked_data
+from .._flow import Ask, Deadline, Flow, Note, Report, deadline, new_ask
 from .._gate import Gate
 from .._proxied import enter, take_header
 from .._security import Logins
@@ -32,7 +32,6 @@ from .._serving import (
     turn_away,
 )
 from .._source import Source
-from .._values import unchecked
 from ._application import (
     Application,
     ApplicationFactory,
@@ -91,8 +90,6 @@ _UNSENDABLE: Final = Response(ERR, "The message cannot be sent", ResponseCode.SY
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 _MARKED: Final = Response(OK, "Marked as deleted")
 _END: Final = EndOfMessage()
-_ask: Final = unchecked(Ask)
-_data: Final = unchecked(MessageData)
 # What nobody has to be asked about.
 _AT_ONCE: Final = frozenset({Stat, List, Uidl, Dele, Rset, Noop})
 # What the application does not decide in `command`.
@@ -458,7 +455,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             raise AssertionError("a message without a maildrop")
         try:
             quick = isinstance(maildrop, AsyncMaildrop)  # it may belong to a loop
-            content = yield _ask(maildrop.read, (command.number,), quick=quick)
+            content = yield new_ask(maildrop.read, (command.number,), quick=quick)
             if not isinstance(content, (list, tuple)):  # they need not be closed
                 self._content = content
             piece = Source(content, conn.limits.block).piece
@@ -477,7 +474,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 if not block:
                     self._out += conn.send(_END)
                     break
-                self._out += conn.send(_data(block, lf_ends_lines=True))
+                self._out += conn.send(checked_data(block, lf_ends_lines=True))
                 block = yield from piece()
             except Exception as error:
                 yield from self._break_off(error, message)
