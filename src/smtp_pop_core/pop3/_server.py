@@ -259,10 +259,10 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         waiting = False
         while True:
             event = conn.next_event()
-            if conn.closed:
-                return None
             if isinstance(event, Command):
                 return event
+            if conn.closed:
+                return None
             yield from self.flush()
             if self._stopping:
                 self._ending = Ending.STOPPING
