@@ -370,7 +370,7 @@ class Connection(Endpoint[Event]):
             case Capa() if isinstance(response.data, CapabilityLines):
                 self.capabilities = read_offers(response.data, self._known)
                 self._offer()
-            case Pass() | Apop() | Auth() | AuthResponse():
+            case _:  # a login
                 self._offer()
 
     def _offer(self) -> None:
@@ -409,9 +409,7 @@ class Connection(Endpoint[Event]):
         try:
             line = self._buffer.take_line(longest)
             if line is None:
-                if in_auth or not len(self._buffer):
-                    return None
-                start = self._take_foreign_start()
+                start = b"" if in_auth else self._take_foreign_start()
                 return self._take_foreign(start) if start else None
         except LineTooLong as error:
             if not in_auth and foreign_protocol(error.start):
