@@ -100,16 +100,19 @@ class Wire(ABC):
 
     @abstractmethod
     def wait(
-        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
+        self, *, read: bool, write: bool, seconds: float | None
     ) -> Awaitable[None]:
-        """Wait until something may have arrived, or has been sent.
+        """Wait until something may have arrived, or has been sent, or for `wake`.
 
         Args:
             read: Whether to wait for the peer.
             write: Whether to wait for room.
             seconds: For how long at most.
-            bell: What ends the wait as well.
         """
+
+    @abstractmethod
+    def wake(self) -> None:
+        """End the wait of another task, if there is one."""
 
     @abstractmethod
     def end(self) -> None:
@@ -208,6 +211,8 @@ class Stream:
         self._early: bytes | None = None  # received, but not asked for yet
         self._resting = False  # in a wait that can be interrupted
         self._tls: Tls | None = None
+        if stop is not None:
+            stop.add(wire.wake)
 
     def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
         """Let reads and writes together take so many seconds from now.
@@ -232,7 +237,7 @@ class Stream:
         if self._stop is None or not self._resting:
             return False
         self._deadline.pass_now()
-        self._stop.ring()
+        self._wire.wake()
         return True
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
@@ -258,9 +263,7 @@ class Stream:
                     return self._take_early(most)
                 self._resting = self._stop is not None
                 # no method in between, whose frame each idle session would keep
-                await self._wire.wait(
-                    read=True, write=False, seconds=left, bell=self._stop
-                )
+                await self._wire.wait(read=True, write=False, seconds=left)
         finally:
             self._resting = False
 
@@ -422,12 +425,9 @@ class Stream:
     ) -> None:
         if heed_stop:  # it may have been told while we did other things
             self._heed_stop()
-        bell = self._stop if heed_stop else None
-        self._resting = bell is not None
+        self._resting = heed_stop and self._stop is not None
         try:
-            await self._wire.wait(
-                read=read, write=write, seconds=self._deadline.left(), bell=bell
-            )
+            await self._wire.wait(read=read, write=write, seconds=self._deadline.left())
         finally:
             self._resting = False
 

@@ -22,7 +22,17 @@ class Wire(asyncio.Protocol, AbstractWire):
         sock: Its socket, which is given to the transport.
     """
 
-    __slots__ = ("_arrived", "_ended", "_sock", "_transport", "_waiter", "gone")
+    __slots__ = (
+        "_arrived",
+        "_due",
+        "_end",
+        "_ended",
+        "_sock",
+        "_timer",
+        "_transport",
+        "_waiter",
+        "gone",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self.gone = False
@@ -31,6 +41,9 @@ class Wire(asyncio.Protocol, AbstractWire):
         self._arrived = bytearray()
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
+        self._end: float | None = None  # of the last wait, by the clock of the loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # when the timer rings
 
     # what the transport calls
 
@@ -46,17 +59,17 @@ class Wire(asyncio.Protocol, AbstractWire):
         self._arrived += data
         if self._transport is not None and len(self._arrived) >= _FULL:
             self._transport.pause_reading()
-        self._wake()
+        self.wake()
 
     def eof_received(self) -> bool:
         """Take note of the end; our side stays open."""
         self._ended = True
-        self._wake()
+        self.wake()
         return True
 
     def resume_writing(self) -> None:
         """Take note that all is sent."""
-        self._wake()
+        self.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take what the peer has said before it went: a failed write comes first."""
@@ -65,7 +78,7 @@ class Wire(asyncio.Protocol, AbstractWire):
                 while data := self._sock.recv(_FULL):
                     self._arrived += data
         self._ended = self.gone = True
-        self._wake()
+        self.wake()
 
     # what a stream calls
 
@@ -96,13 +109,41 @@ class Wire(asyncio.Protocol, AbstractWire):
         """Drop nothing: what the transport has taken it sends."""
 
     def wait(
-        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
+        self, *, read: bool, write: bool, seconds: float | None
     ) -> Awaitable[None]:
         """Wait until something has happened; what, the caller has to see."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        return _rest(self._waiter, seconds, bell)
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self._end = None if seconds is None else loop.time() + seconds
+        self._set_timer(loop)
+        return self._waiter
 
-    def _wake(self) -> None:
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a timer that rings at the end of the wait, or before.
+
+        One that was set for an earlier wait stays, and is set anew when it has rung: a
+        timer that is cancelled stays in memory until its time has come.
+        """
+        if self._end is None:
+            return
+        if self._timer is not None:
+            if self._due <= self._end:
+                return
+            self._timer.cancel()
+        self._due = self._end
+        self._timer = loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._end is None or self._waiter is None or self._waiter.done():
+            return
+        if self._due < self._end:
+            self._set_timer(asyncio.get_running_loop())
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """End the wait of another task, if there is one."""
         if self._waiter is not None:
             _ring(self._waiter)
 
@@ -116,11 +157,14 @@ class Wire(asyncio.Protocol, AbstractWire):
         self._arrived.clear()
         self._ended = True
         self.close()
-        self._wake()
+        self.wake()
 
     def close(self) -> None:
         """Close at once."""
         self.gone = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
         with contextlib.suppress(OSError):  # the loop closes it only later

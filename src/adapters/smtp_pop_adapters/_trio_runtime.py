@@ -22,12 +22,13 @@ class Wire(AbstractWire):
         sock: The socket.
     """
 
-    __slots__ = ("_sock", "_unsent", "gone")
+    __slots__ = ("_sock", "_unsent", "_waiting", "gone")
 
     def __init__(self, sock: socket.socket) -> None:
         self.gone = False
         self._sock = sock
         self._unsent = bytearray()
+        self._waiting: trio.CancelScope | None = None  # the last one
 
     @property
     def unsent(self) -> int:
@@ -62,19 +63,22 @@ class Wire(AbstractWire):
         """Drop what is unsent."""
         self._unsent.clear()
 
-    async def wait(
-        self, *, read: bool, write: bool, seconds: float | None, bell: Bell | None
-    ) -> None:
+    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
         """Wait until the socket is ready, and send what is unsent."""
         write = write or bool(self._unsent)
-        with _rest(seconds, bell) as scope:
+        with _scope(seconds) as self._waiting:
             if read and write:
-                await self._wait_for_either(scope)
+                await self._wait_for_either(self._waiting)
             elif read:
                 await trio.lowlevel.wait_readable(self._sock)
             else:
                 await trio.lowlevel.wait_writable(self._sock)
         self._send()
+
+    def wake(self) -> None:
+        """End the wait of another task, if there is one."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def _wait_for_either(self, scope: trio.CancelScope) -> None:
         async def first(
@@ -162,9 +166,7 @@ class TrioRuntime(Runtime):
 @contextlib.contextmanager
 def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope]:
     """What is awaited in this context ends after so many seconds, or with a bell."""
-    scope = trio.CancelScope()
-    if seconds is not None:
-        scope.deadline = trio.current_time() + seconds
+    scope = _scope(seconds)
     if bell is not None:
         bell.add(scope.cancel)
     try:
@@ -173,3 +175,10 @@ def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope
     finally:
         if bell is not None:
             bell.remove(scope.cancel)
+
+
+def _scope(seconds: float | None) -> trio.CancelScope:
+    """Return a scope that ends after so many seconds."""
+    if seconds is None:
+        return trio.CancelScope()
+    return trio.CancelScope(deadline=trio.current_time() + seconds)
