@@ -535,6 +535,26 @@ async def test_a_command_between_chunks_is_answered_while_a_message_is_taken(
     assert [line[:3] for line in said] == ["250", "252", "250"]
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), BaseException("panic")])
+async def test_what_ends_a_thread_does_not_end_the_loop(
+    kit: Kit, error: BaseException
+) -> None:
+    kept = Kept()
+
+    class Verifying(smtp.Application):
+        def verify(self, command: smtp.Vrfy) -> smtp.Reply | None:
+            raise error
+
+    async with (
+        kit.serve_smtp(Verifying, report=kept.report) as server,
+        smtp_client(kit, server) as client,
+    ):
+        with pytest.raises(smtp.Rejected, match="451"):
+            await client.verify("a")
+        assert (await client.noop()).code == 250
+    assert kept.mistakes == [f"{error!r} was raised in a thread"]
+
+
 @contextlib.contextmanager
 def no_thread_to_be_had() -> Iterator[None]:
     size = threading.stack_size(1 << 47)  # more than there is

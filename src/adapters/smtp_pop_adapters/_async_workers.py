@@ -69,7 +69,8 @@ class Workers:
 
         Raises:
             LateError: We were cancelled meanwhile.
-            RuntimeError: There is no thread for it.
+            RuntimeError: There is no thread for it, or it has raised what is no
+                Exception.
         """
         call = _Call(self._runtime.post())
         work = partial(call.carry_out, function, list(map(call.handed_over, arguments)))
@@ -85,9 +86,12 @@ class Workers:
                     raise LateError(error, call.answer, call.error) from error
         finally:
             self._running -= 1
-        if call.error is not None:
+        if call.error is None:
+            return call.answer
+        if isinstance(call.error, Exception):
             raise call.error
-        return call.answer
+        # a panic, or the end of a thread: the loop would end for it
+        raise RuntimeError(f"{call.error!r} was raised in a thread") from call.error
 
     def _submit(self, call: "_Call", work: Callable[[], None], *, owed: bool) -> None:
         if self._executor is None:
