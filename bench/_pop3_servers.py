@@ -1,7 +1,7 @@
 """Servers of POP3 in memory, after the login, with maildrops in memory."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from itertools import repeat
 from typing import Any, Final
@@ -18,17 +18,21 @@ _LIMITS: Final = Limits(idle_commands=1 << 30)  # a session asks the same very o
 
 
 class Memory(pop3.Maildrop):
-    """So many messages of the same content, given in blocks of 64 KiB."""
+    """So many messages of the same content, held in blocks of 64 KiB."""
 
     def __init__(self, content: bytes, count: int) -> None:
-        self._content = content
-        size = pop3.size_of(content)
-        self.messages = tuple(
-            pop3.Message(size, f"unique-id-{number}") for number in range(count)
-        )
+        self._blocks = list(pieces(content))
+        self.messages = _messages(content, count)
 
     def read(self, number: int) -> Iterable[bytes]:
-        return pieces(self._content)
+        return self._blocks
+
+
+@cache
+def _messages(content: bytes, count: int) -> tuple[pop3.Message, ...]:
+    """Return so many messages; to make them is not what is measured."""
+    size = pop3.size_of(content)
+    return tuple(pop3.Message(size, f"unique-id-{number}") for number in range(count))
 
 
 class Ours:
