@@ -755,6 +755,31 @@ def test_chunks_of_single_octets_do_not_push_it_back_either() -> None:
     assert served.peer.now == 180 + 10  # from the first chunk on
 
 
+def test_commands_between_chunks_do_not_push_it_back_either() -> None:
+    """SEC-DOS-SLOW-b: they bring no content."""
+    between = [
+        step
+        for _ in range(16)
+        for step in (Wait(10), Say(b"NOOP\r\n"), Expect(PLAIN_OK))
+    ]
+    served = serve(
+        Reading,
+        *[*BEGUN, Say(b"BDAT 1\r\nx"), Expect(CHUNK_OK), *between, Silence()],
+        Expect(b"421 4.4.2 Timeout, closing\r\n"),
+    )
+    assert served.ending is Ending.TIMEOUT
+    assert served.peer.now == 180
+
+
+def test_a_client_that_takes_no_answer_between_its_chunks_is_given_up() -> None:
+    chunk, noop = Say(b"BDAT 1\r\nx"), Say(b"NOOP\r\n")
+    served = serve(Reading, *BEGUN, chunk, Expect(CHUNK_OK), Deaf(), noop)
+    assert served.ending is Ending.TIMEOUT
+    assert served.peer.now == 180
+    assert told == [MessageAborted, Ending.TIMEOUT]
+    assert served.driver.reports == []
+
+
 def test_a_client_that_takes_no_answers_to_its_chunks_is_given_up() -> None:
     chunk = Say(b"BDAT 1\r\nx")
     served = serve(Reading, *BEGUN, chunk, Expect(CHUNK_OK), Deaf(), chunk)

@@ -319,8 +319,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             else:
                 conn.receive_data(data)
 
-    def _answer(self, command: Command) -> Flow[None]:
-        """Answer one command, and take note of what it brings."""
+    def _answer(self, command: Command, *, own_time: bool = True) -> Flow[None]:
+        """Answer one command, and take note of what it brings.
+
+        Args:
+            command: The command.
+            own_time: Whether its reply has a time of its own, as for `flush`.
+        """
         self.count(command)
         match command:
             case Mail() | Rcpt() | Data() if not self._denied:
@@ -366,7 +371,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         if (
             type(command) not in PIPELINED or len(self._out) > self._conn.limits.block
         ):  # RFC 2920 section 3.2
-            yield from self.flush()
+            yield from self.flush(own_time=own_time)
         if isinstance(command, StartTls) and self._conn.handshake_due:
             self._peer._helo = self._peer._protocol = ""
             self._peer._forwarded = None
@@ -594,9 +599,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 case EndOfChunk() as end_of_chunk:
                     yield from self._answer_chunk(end_of_chunk)
                 case Command() as command:
-                    yield from self._answer(command)
-                    if self._conn.state is not State.BDAT:
-                        self._broken = MessageAborted("the transaction was given up")
+                    yield from self._answer_between(command)
                 case _:
                     yield from self._await_content()
         if self._broken is not None:
@@ -629,6 +632,16 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         yield from self._say(default)
         if self._conn.state is State.FAILED:
             self._broken = MessageAborted(str(default))
+
+    def _answer_between(self, command: Command) -> Flow[None]:
+        """Answer a command between two chunks, in the time that the content has."""
+        try:
+            yield from self._answer(command, own_time=False)
+        except TimeoutError as error:
+            self._broken = error
+            return
+        if self._conn.state is not State.BDAT:
+            self._broken = MessageAborted("the transaction was given up")
 
     def _await_content(self) -> Flow[None]:
         try:
