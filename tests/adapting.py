@@ -4,6 +4,7 @@ What is awaited of the blocking adapter does not wait in the loop, for there is 
 """
 
 import inspect
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -14,11 +15,17 @@ from collections.abc import (
     Coroutine,
     Generator,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+)
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from smtp_pop_adapters import blocking
+from smtp_pop_adapters._sockets import Stop
 from smtp_pop_core import Blocks, pop3, smtp
 
 T = TypeVar("T")
@@ -77,6 +84,18 @@ class Adapter(ABC):
 
     @abstractmethod
     def connect_pop3(self, *where: Any, **options: Any) -> Any: ...
+
+    @abstractmethod
+    async def stream(self, sock: socket.socket, stop: Any = None) -> Any:
+        """Make a stream of an open socket."""
+
+    @abstractmethod
+    def stop(self) -> AbstractContextManager[Any]:
+        """Give what tells streams that their server ends."""
+
+    @abstractmethod
+    def driver(self, stream: Any, **options: Any) -> Any:
+        """Make what runs flows on a stream."""
 
     def serve(
         self, protocol: str, application: Any, **options: Any
@@ -142,6 +161,16 @@ class BlockingAdapter(Adapter):
     def connect_pop3(self, *where: Any, **options: Any) -> Any:
         return _Call(blocking.connect_pop3, *where, **options)
 
+    async def stream(self, sock: socket.socket, stop: Any = None) -> Any:
+        return _Face(blocking.Stream(sock, stop))
+
+    def stop(self) -> AbstractContextManager[Any]:
+        return closing(Stop())
+
+    def driver(self, stream: Any, **options: Any) -> Any:
+        others = {name: it.behind for name, it in options.pop("others", {}).items()}
+        return _Face(blocking.Driver(stream.behind, others=others, **options))
+
 
 class _Thread(threading.Thread):
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
@@ -161,24 +190,28 @@ class _Thread(threading.Thread):
         return self._outcome
 
 
-_AT_ONCE: Final = {"close", "drain", "within"}
+_AT_ONCE: Final = {"close", "cut", "dismiss", "drain", "set_deadline", "within"}
 """The methods that are plain ones in all adapters."""
 
 
 class _Face:
-    """An object of the blocking adapter; its methods are awaited."""
+    """An object of the blocking adapter; its methods are awaited.
+
+    Attributes:
+        behind: The object.
+    """
 
     def __init__(self, it: Any) -> None:
-        self._it = it
+        self.behind = it
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._it, name)
+        value = getattr(self.behind, name)
         if name in _AT_ONCE or not inspect.ismethod(value):
             return value
         return partial(_Call, value)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        for each in self._it:
+        for each in self.behind:
             yield each
 
 

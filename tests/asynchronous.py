@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import sys
+import socket
 import types
 from abc import abstractmethod
 from collections.abc import (
@@ -12,7 +13,12 @@ from collections.abc import (
     Coroutine,
     Generator,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any, Final, TypeVar
 
 import trio
@@ -21,8 +27,9 @@ from adapting import HOST, Adapter, BlockingAdapter
 from smtp_pop_adapters import asyncio as asyncio_adapter
 from smtp_pop_adapters import trio as trio_adapter
 from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
-from smtp_pop_adapters._async_server import Server
-from smtp_pop_adapters._async_stream import Runtime
+from smtp_pop_adapters._async_driver import Driver
+from smtp_pop_adapters._async_server import Server, open_stream
+from smtp_pop_adapters._async_stream import Runtime, Stop, Stream
 from smtp_pop_adapters._asyncio_runtime import AsyncioRuntime
 from smtp_pop_adapters._trio_runtime import TrioRuntime
 from smtp_pop_core import pop3, smtp
@@ -58,6 +65,15 @@ class Kit(Adapter):
 
     async def checkpoint(self) -> None:
         await self.runtime.checkpoint()
+
+    async def stream(self, sock: socket.socket, stop: Stop | None = None) -> Stream:
+        return await open_stream(self.runtime, sock, stop)
+
+    def stop(self) -> AbstractContextManager[Stop]:
+        return nullcontext(Stop())
+
+    def driver(self, stream: Stream, **options: Any) -> Driver:
+        return Driver(self.runtime, stream, **options)
 
     @abstractmethod
     def soon(self) -> AbstractAsyncContextManager[object]:

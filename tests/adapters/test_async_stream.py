@@ -1,7 +1,6 @@
 """Streams and drivers of the asyncio and trio adapters, on socket pairs."""
 
 import contextlib
-import logging
 import socket
 import ssl
 import threading
@@ -11,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from asynchronous import KITS, Kit, asynchronous
+from asynchronous import Kit
 from certificates import NAME, SERVER, client_context, der, server_context
 from loopback import read_all, reset
 from smtp_pop_adapters._async_driver import Driver
@@ -33,19 +32,12 @@ from smtp_pop_core import (
     Sleep,
     Stopping,
     Write,
-    on,
     read,
 )
 
 SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-@pytest.fixture(params=KITS, ids=[each.name for each in KITS])
-def kit(request: pytest.FixtureRequest) -> Kit:
-    it: Kit = request.param
-    return it
 
 
 @asynccontextmanager
@@ -108,192 +100,9 @@ async def inside(
 # Reading and writing
 
 
-@asynchronous
-async def test_what_one_end_sends_the_other_receives(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        assert await stream.transmit(b"220 hello\r\n") is False
-        assert peer.recv(100) == b"220 hello\r\n"
-        peer.sendall(b"QUIT\r\n")
-        assert await stream.receive() == b"QUIT\r\n"
-
-
-@asynchronous
-async def test_the_end_of_the_peer_is_received_again_and_again(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"last words")
-        peer.close()
-        heard = [await stream.receive() for _ in range(3)]
-        assert heard == [b"last words", b"", b""]
-
-
-@asynchronous
-async def test_no_more_is_taken_than_was_asked_for(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"PROXY EHLO x\r\n")
-        peer.close()
-        assert await stream.receive(1) == b"P"
-        assert await stream.receive(5) == b"ROXY "
-        assert await stream.receive(100) == b"EHLO x\r\n"
-        assert await stream.receive(1) == b""
-        assert await stream.receive() == b""
-
-
-@asynchronous
-async def test_what_was_heard_early_is_given_in_pieces_too(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"552 too large\r\n")
-        assert await stream.transmit(b"content", heed=True) is True
-        assert await stream.receive(3) == b"552"
-        assert await stream.receive() == b" too large\r\n"
-        peer.close()
-        assert await stream.transmit(b"content", heed=True) is True
-        assert [await stream.receive(3), await stream.receive()] == [b"", b""]
-
-
-@asynchronous
-async def test_without_data_a_stream_only_looks_whether_the_peer_has_spoken(
-    kit: Kit,
-) -> None:
-    async with pair(kit) as (stream, peer):
-        assert await stream.transmit(b"", heed=True) is False
-        peer.sendall(b"EHLO x\r\n")
-        assert await stream.transmit(b"", heed=True) is True
-        assert await stream.transmit(b"") is False
-        assert await stream.receive() == b"EHLO x\r\n"
-        assert await stream.transmit(b"", heed=True) is False
-        peer.close()
-        assert await stream.transmit(b"", heed=True) is True
-        assert await stream.receive() == b""
-
-
-@asynchronous
-async def test_a_flow_reads_as_many_octets_as_it_wants(kit: Kit) -> None:
-    def flow() -> Flow[list[bytes]]:
-        return [(yield Read(2)), (yield Read(most=3)), (yield Read())]
-
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"abcdefgh")
-        assert await Driver(kit.runtime, stream).run(flow()) == [b"ab", b"cde", b"fgh"]
-
-
-@asynchronous
-async def test_a_peer_says_much_while_little_is_taken(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        said = start(lambda: kit.thread(lambda: peer.sendall(LONG)))
-        first = [await stream.receive(1) for _ in range(1_000)]
-        left = len(LONG) - 1_000
-        while left:
-            left -= len(await stream.receive())
-        assert b"".join(first) == LONG[:1_000]
-        assert await said.result() is None
-
-
-@asynchronous
-async def test_who_has_said_all_can_still_be_answered(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.shutdown(socket.SHUT_WR)
-        assert await stream.receive() == b""
-        await stream.transmit(b"221 bye\r\n")
-        assert peer.recv(100) == b"221 bye\r\n"
-
-
-@pytest.mark.parametrize("heed", [False, True])
-@asynchronous
-async def test_more_than_the_socket_takes_is_sent_in_parts(
-    kit: Kit, heed: bool
-) -> None:
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        received = start(lambda: kit.thread(lambda: read_all(peer)))
-        assert await stream.transmit(LONG, heed=heed) is False
-        stream.close()
-        assert await received.result() == LONG
-
-
-@asynchronous
-async def test_a_peer_is_not_read_as_long_as_nobody_asks(kit: Kit) -> None:
-    """So it feels an application that does not read."""
-    async with pair(kit) as (stream, peer):
-        peer.setblocking(False)
-        sent = 0
-        with contextlib.suppress(BlockingIOError):
-            while sent < len(LONG):
-                sent += peer.send(LONG[sent:])
-                for _ in range(10):
-                    await kit.checkpoint()
-        assert sent < len(LONG)
-        received = 0
-        while received < sent:
-            received += len(await stream.receive())
-        assert received == sent
-
-
-@asynchronous
-async def test_a_write_to_a_peer_that_has_gone_is_dropped(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"552 too large\r\n")
-        peer.close()
-        assert await stream.transmit(LONG) is False
-        heard = [await stream.receive(), await stream.receive()]
-        assert heard == [b"552 too large\r\n", b""]
-        assert await stream.transmit(LONG) is False
-
-
-@asynchronous
-async def test_a_peer_that_resets_is_gone(kit: Kit) -> None:
-    async with tcp_pair(kit) as (stream, peer):
-        reset(peer)
-        assert await stream.receive() == b""
-        assert await stream.transmit(b"hello") is False
-        assert await stream.transmit(b"hello") is False
-        assert await stream.receive() == b""
-
-
-@asynchronous
-async def test_who_is_cut_off_receives_no_more(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        waiting = start(stream.receive)
-        await kit.checkpoint()
-        stream.cut()
-        assert await waiting.result() == b""
-        assert await kit.thread(lambda: peer.recv(1)) == b""
-        assert await stream.transmit(b"hello") is False
-
-
 # A peer that speaks while we do
 
 
-@asynchronous
-async def test_with_heed_nothing_is_sent_once_the_peer_has_spoken(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"421")
-        assert await stream.transmit(b"more content", heed=True) is True
-        assert await stream.receive() == b"421"
-        stream.close()
-        await kit.checkpoint()
-        assert peer.recv(100) == b""
-
-
-@asynchronous
-async def test_with_heed_nothing_is_sent_once_the_peer_has_closed(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.close()
-        assert await stream.transmit(b"more content", heed=True) is True
-        assert await stream.receive() == b""
-
-
-@asynchronous
-async def test_with_heed_a_full_socket_is_not_waited_for_once_the_peer_speaks(
-    kit: Kit,
-) -> None:
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        heard = start(lambda: stream.transmit(LONG, heed=True))
-        assert await kit.thread(lambda: peer.recv(1))
-        peer.sendall(b"552 too large\r\n")
-        assert await heard.result() is True
-        assert await stream.receive() == b"552 too large\r\n"
-
-
-@asynchronous
 async def test_what_tls_says_for_itself_is_no_word_of_the_peer(kit: Kit) -> None:
     """A server of TLS 1.3 sends tickets after the handshake."""
     async with inside(kit) as (stream, server), kit.tasks() as start:
@@ -303,7 +112,6 @@ async def test_what_tls_says_for_itself_is_no_word_of_the_peer(kit: Kit) -> None
         assert await received.result() == LONG
 
 
-@asynchronous
 async def test_inside_tls_the_peer_is_heard_while_we_send(kit: Kit) -> None:
     async with inside(kit) as (stream, server), kit.tasks() as start:
         heard = start(lambda: stream.transmit(LONG, heed=True))
@@ -320,23 +128,6 @@ async def test_inside_tls_the_peer_is_heard_while_we_send(kit: Kit) -> None:
 # Deadlines
 
 
-@asynchronous
-async def test_a_silent_peer_is_too_slow(kit: Kit) -> None:
-    async with pair(kit) as (stream, _):
-        stream.set_deadline(SOON)
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.receive()
-
-
-@asynchronous
-async def test_a_deaf_peer_is_too_slow(kit: Kit) -> None:
-    async with pair(kit) as (stream, _):
-        stream.set_deadline(SOON)
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.transmit(LONG)
-
-
-@asynchronous
 async def test_a_deaf_peer_inside_tls_is_too_slow(kit: Kit) -> None:
     async with inside(kit) as (stream, _):
         stream.set_deadline(SOON)
@@ -344,29 +135,6 @@ async def test_a_deaf_peer_inside_tls_is_too_slow(kit: Kit) -> None:
             await stream.transmit(LONG, heed=True)
 
 
-@asynchronous
-async def test_a_deadline_holds_for_a_peer_that_never_pauses(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"x" * 100)
-        stream.set_deadline(0)
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.receive()
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.transmit(b"hello")
-
-
-@asynchronous
-async def test_a_new_deadline_takes_the_place_of_the_old_one(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"late")
-        stream.set_deadline(0)
-        stream.set_deadline(None)
-        assert await stream.receive() == b"late"
-        stream.set_deadline(30)
-        assert await stream.transmit(b"in time") is False
-
-
-@asynchronous
 async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
     async with pair(kit) as (stream, peer):
         with pytest.raises(TimeoutError):
@@ -379,55 +147,6 @@ async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
 # Stopping
 
 
-@asynchronous
-async def test_stop_interrupts_a_read_once(kit: Kit) -> None:
-    stop = Stop()
-    async with pair(kit, stop) as (stream, peer), kit.tasks() as start:
-        interrupted = start(stream.receive)
-        await kit.checkpoint()
-        await kit.checkpoint()
-        stop.tell()
-        assert isinstance(await interrupted.result(), Stopping)
-        peer.sendall(b"the rest")
-        assert await stream.receive() == b"the rest"
-
-
-@asynchronous
-async def test_stop_comes_before_what_the_peer_says(kit: Kit) -> None:
-    stop = Stop()
-    async with pair(kit, stop) as (stream, peer):
-        peer.sendall(b"MAIL")
-        stop.tell()
-        with pytest.raises(Stopping):
-            await stream.receive()
-        assert await stream.receive() == b"MAIL"
-
-
-@asynchronous
-async def test_stop_does_not_interrupt_a_write(kit: Kit) -> None:
-    stop = Stop()
-    async with pair(kit, stop) as (stream, peer), kit.tasks() as start:
-        writing = start(lambda: stream.transmit(LONG))
-        assert await kit.thread(lambda: peer.recv(1)) == LONG[:1]
-        stop.tell()
-        received = start(lambda: kit.thread(lambda: read_all(peer)))
-        assert await writing.result() is False
-        stream.close()
-        assert await received.result() == LONG[1:]
-
-
-@asynchronous
-async def test_stop_ends_a_sleep_once(kit: Kit) -> None:
-    stop = Stop()
-    async with pair(kit, stop) as (stream, _), kit.tasks() as start:
-        interrupted = start(lambda: stream.sleep(3600))
-        await kit.checkpoint()
-        stop.tell()
-        assert isinstance(await interrupted.result(), Stopping)
-        await stream.sleep(0)
-
-
-@asynchronous
 async def test_stop_interrupts_a_handshake(kit: Kit) -> None:
     stop = Stop()
     async with pair(kit, stop) as (stream, _), kit.tasks() as start:
@@ -441,34 +160,6 @@ async def test_stop_interrupts_a_handshake(kit: Kit) -> None:
 # The last words
 
 
-@asynchronous
-async def test_who_lingers_reads_until_the_peer_closes(kit: Kit) -> None:
-    """Closing with unread octets would reset the connection, and the reply be lost."""
-    async with tcp_pair(kit) as (stream, peer), kit.tasks() as start:
-        peer.sendall(b"octets that nobody wants")
-        await stream.transmit(b"421 closing\r\n")
-        lingering = start(stream.linger)
-        assert await kit.thread(lambda: read_all(peer)) == b"421 closing\r\n"
-        assert await lingering.result() is None
-
-
-@asynchronous
-async def test_to_linger_for_a_peer_that_has_gone_is_no_error(kit: Kit) -> None:
-    async with tcp_pair(kit) as (stream, peer):
-        reset(peer)
-        assert await stream.receive() == b""
-        await stream.linger()
-
-
-@asynchronous
-async def test_who_lingers_does_not_wait_for_ever(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        await stream.linger(SOON)
-        stream.close()
-        assert peer.recv(1) == b""
-
-
-@asynchronous
 async def test_who_lingers_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> None:
     async with inside(kit) as (stream, server), kit.tasks() as start:
         server.sendall(b"octets that nobody wants")
@@ -480,7 +171,6 @@ async def test_who_lingers_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> N
         assert await lingering.result() is None
 
 
-@asynchronous
 async def test_who_closes_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> None:
     async with inside(kit) as (stream, server):
         await stream.transmit(b"last words")
@@ -494,7 +184,6 @@ async def test_who_closes_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> No
 
 
 @pytest.mark.parametrize("most", [TLS_1_2, TLS_1_3])
-@asynchronous
 async def test_both_sides_negotiate_the_same(kit: Kit, most: ssl.TLSVersion) -> None:
     def flow(server_hostname: str | None) -> Flow[Negotiated]:
         negotiated: Negotiated = yield Handshake(server_hostname)
@@ -513,7 +202,6 @@ async def test_both_sides_negotiate_the_same(kit: Kit, most: ssl.TLSVersion) -> 
 
 @pytest.mark.parametrize("most", [TLS_1_2, TLS_1_3])
 @pytest.mark.parametrize("clean", [True, False])
-@asynchronous
 async def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
     kit: Kit, most: ssl.TLSVersion, clean: bool
 ) -> None:
@@ -526,7 +214,6 @@ async def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
         stream.close()
 
 
-@asynchronous
 async def test_tls_begins_behind_the_octets_that_were_read(kit: Kit) -> None:
     async with pair(kit) as (stream, peer), kit.tasks() as start:
 
@@ -550,7 +237,6 @@ async def test_tls_begins_behind_the_octets_that_were_read(kit: Kit) -> None:
         assert await stream.receive() == b" x\r\n"
 
 
-@asynchronous
 async def test_what_was_said_in_clear_is_not_read_inside_tls(kit: Kit) -> None:
     async with pair(kit) as (stream, peer):
         peer.sendall(b"250 AUTH PLAIN\r\n")
@@ -560,7 +246,6 @@ async def test_what_was_said_in_clear_is_not_read_inside_tls(kit: Kit) -> None:
         assert await stream.receive() == b"250 AUTH PLAIN\r\n"
 
 
-@asynchronous
 async def test_content_comes_through_tls(kit: Kit) -> None:
     async with inside(kit) as (stream, server), kit.tasks() as start:
 
@@ -575,7 +260,6 @@ async def test_content_comes_through_tls(kit: Kit) -> None:
         assert b"".join(blocks) == LONG
 
 
-@asynchronous
 async def test_octets_that_are_no_tls_end_the_connection(kit: Kit) -> None:
     async with inside(kit) as (stream, server):
         sock = socket.socket(fileno=server.detach())
@@ -592,7 +276,6 @@ async def test_octets_that_are_no_tls_end_the_connection(kit: Kit) -> None:
         (SERVER, "other.example", "Hostname mismatch"),
     ],
 )
-@asynchronous
 async def test_a_certificate_that_is_not_good_ends_the_handshake(
     kit: Kit, certificate: trustme.LeafCert, name: str, message: str
 ) -> None:
@@ -606,7 +289,6 @@ async def test_a_certificate_that_is_not_good_ends_the_handshake(
         assert "alert" in str(error)  # it was told why
 
 
-@asynchronous
 async def test_a_certificate_for_no_name_cannot_be_checked(kit: Kit) -> None:
     async with pair(kit) as (stream, _):
         with pytest.raises(ValueError, match="requires server_hostname"):
@@ -614,7 +296,6 @@ async def test_a_certificate_for_no_name_cannot_be_checked(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize("name", [None, NAME])
-@asynchronous
 async def test_a_silent_peer_is_too_slow_for_a_handshake(
     kit: Kit, name: str | None
 ) -> None:
@@ -627,7 +308,6 @@ async def test_a_silent_peer_is_too_slow_for_a_handshake(
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
 @pytest.mark.parametrize("name", [None, NAME])
-@asynchronous
 async def test_a_peer_that_leaves_in_a_handshake_has_gone(
     kit: Kit, name: str | None, leave: Callable[[socket.socket], None]
 ) -> None:
@@ -639,7 +319,6 @@ async def test_a_peer_that_leaves_in_a_handshake_has_gone(
         assert not isinstance(caught.value, TimeoutError)
 
 
-@asynchronous
 async def test_after_a_handshake_that_failed_nothing_is_said_in_clear(
     kit: Kit,
 ) -> None:
@@ -654,7 +333,6 @@ async def test_after_a_handshake_that_failed_nothing_is_said_in_clear(
         assert b"a secret" not in read_all(peer)
 
 
-@asynchronous
 async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -> None:
     one, other = socket.socketpair()
     one.setblocking(False)
@@ -672,7 +350,6 @@ async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -
     await kit.checkpoint()
 
 
-@asynchronous
 async def test_without_a_context_there_is_no_tls(kit: Kit) -> None:
     def flow() -> Flow[None]:
         yield Handshake()
@@ -689,7 +366,6 @@ async def double(number: int) -> int:
     return 2 * number
 
 
-@asynchronous
 async def test_a_flow_ends_with_its_result(kit: Kit) -> None:
     def flow() -> Flow[list[object]]:
         return [
@@ -718,7 +394,6 @@ async def test_a_flow_ends_with_its_result(kit: Kit) -> None:
         assert end == b""
 
 
-@asynchronous
 async def test_what_goes_wrong_is_thrown_into_the_flow(kit: Kit) -> None:
     async def fail() -> None:
         await kit.checkpoint()
@@ -748,7 +423,6 @@ class Keeper:
             self.blocks.append(block)
 
 
-@asynchronous
 async def test_async_functions_get_content_as_it_comes(kit: Kit) -> None:
     def flow() -> Flow[None]:
         yield Ask(keeper, (Content(read),))
@@ -765,7 +439,6 @@ async def test_async_functions_get_content_as_it_comes(kit: Kit) -> None:
         assert b"".join(keeper.blocks) == b"onetwo"
 
 
-@asynchronous
 async def test_async_functions_can_read_content_whole(kit: Kit) -> None:
     async def whole(blocks: AsyncBlocks) -> bytes:
         return await blocks.read()
@@ -781,60 +454,6 @@ async def test_async_functions_can_read_content_whole(kit: Kit) -> None:
         assert await received.result() == LONG
 
 
-@asynchronous
-async def test_plain_functions_can_read_content_whole(kit: Kit) -> None:
-    def flow() -> Flow[bytes]:
-        octets: bytes = yield Ask(Blocks.read, (Content(read),))
-        return octets
-
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        received = start(lambda: Driver(kit.runtime, stream).run(flow()))
-        await kit.thread(lambda: peer.sendall(LONG))
-        peer.close()
-        assert await received.result() == LONG
-
-
-@asynchronous
-async def test_plain_functions_get_content_as_it_comes(kit: Kit) -> None:
-    kept: list[bytes] = []
-
-    def keep(blocks: Blocks) -> None:
-        kept.extend(blocks)
-
-    def keeping() -> Flow[None]:
-        yield Ask(keep, (Content(read),))
-
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-        running = start(lambda: Driver(kit.runtime, stream).run(keeping()))
-        peer.sendall(b"one")
-        while kept != [b"one"]:
-            await kit.checkpoint()
-        peer.sendall(b"two")
-        peer.close()
-        assert await running.result() is None
-        assert b"".join(kept) == b"onetwo"
-
-
-@asynchronous
-async def test_content_that_was_kept_has_nothing_more_to_give(kit: Kit) -> None:
-    def flow(function: Callable[..., object], content: Content) -> Flow[Blocks]:
-        blocks: Blocks = yield Ask(function, (content,))
-        return blocks
-
-    def keep(blocks: Blocks) -> Blocks:
-        return blocks
-
-    async with pair(kit) as (stream, _):
-        driver = Driver(kit.runtime, stream)
-        content = Content(read)
-        blocks = await driver.run(flow(keep, content))
-        with pytest.raises(MessageAborted):
-            blocks.read()
-        content.ended = True
-        assert blocks.read() == b""
-
-
-@asynchronous
 async def test_only_what_may_block_is_called_in_a_thread(kit: Kit) -> None:
     def flow() -> Flow[list[int]]:
         return [
@@ -852,7 +471,6 @@ async def test_only_what_may_block_is_called_in_a_thread(kit: Kit) -> None:
     assert plain != quick
 
 
-@asynchronous
 async def test_a_plain_function_may_return_what_is_awaited(kit: Kit) -> None:
     def flow() -> Flow[int]:
         number: int = yield Ask(lambda: double(4))
@@ -865,7 +483,6 @@ async def test_a_plain_function_may_return_what_is_awaited(kit: Kit) -> None:
         )
 
 
-@asynchronous
 async def test_who_is_cancelled_waits_for_the_thread_and_has_its_answer(
     kit: Kit,
 ) -> None:
@@ -895,7 +512,6 @@ async def test_who_is_cancelled_waits_for_the_thread_and_has_its_answer(
         assert told == ["owed", "ended"]
 
 
-@asynchronous
 async def test_a_thread_that_waits_for_content_is_told_of_the_cancellation(
     kit: Kit,
 ) -> None:
@@ -921,7 +537,6 @@ async def test_a_thread_that_waits_for_content_is_told_of_the_cancellation(
             assert told == ["the session was cancelled"] * 3
 
 
-@asynchronous
 async def test_what_is_asked_for_content_while_a_thread_waits_has_its_own(
     kit: Kit,
 ) -> None:
@@ -938,7 +553,6 @@ async def test_what_is_asked_for_content_while_a_thread_waits_has_its_own(
         assert await Driver(kit.runtime, stream).run(flow()) == b"onetwo"
 
 
-@asynchronous
 async def test_plain_functions_meet_the_break_where_it_is(kit: Kit) -> None:
     pieces = iter([b"one", b"two"])
 
@@ -962,36 +576,6 @@ async def test_plain_functions_meet_the_break_where_it_is(kit: Kit) -> None:
         assert taken == [b"one", b"two"]
 
 
-@asynchronous
-async def test_mistakes_are_reported_or_logged(
-    kit: Kit, caplog: pytest.LogCaptureFixture
-) -> None:
-    mistakes: list[Exception] = []
-    mistake = ValueError("a mistake")
-
-    def flow() -> Flow[None]:
-        yield Report(mistake)
-
-    async with pair(kit) as (stream, _):
-        await Driver(kit.runtime, stream, report=mistakes.append).run(flow())
-        assert mistakes == [mistake]
-        with caplog.at_level(logging.ERROR):
-            await Driver(kit.runtime, stream).run(flow())
-        logged = [each.getMessage() for each in caplog.records]
-        assert logged == ["ValueError('a mistake')"]
-
-
-@asynchronous
-async def test_a_flow_can_use_another_stream(kit: Kit) -> None:
-    async with pair(kit) as (stream, _), pair(kit) as (back, peer):
-        driver = Driver(kit.runtime, stream, others={"back": back})
-        peer.sendall(b"from the back")
-        assert await driver.run(on("back", read())) == b"from the back"
-        with pytest.raises(KeyError):
-            await driver.run(on("elsewhere", read()))
-
-
-@asynchronous
 async def test_a_flow_is_closed_when_it_is_cancelled(kit: Kit) -> None:
     closed = []
 
@@ -1007,7 +591,6 @@ async def test_a_flow_is_closed_when_it_is_cancelled(kit: Kit) -> None:
         assert closed == [True]
 
 
-@asynchronous
 async def test_a_flow_that_is_cancelled_may_ask_and_report_but_nothing_else(
     kit: Kit,
 ) -> None:
@@ -1046,7 +629,6 @@ async def test_a_flow_that_is_cancelled_may_ask_and_report_but_nothing_else(
 
 
 @pytest.mark.parametrize("number", [1, 2])
-@asynchronous
 async def test_what_is_shielded_is_carried_out_to_its_end(
     kit: Kit, number: int
 ) -> None:
@@ -1069,3 +651,21 @@ async def test_what_is_shielded_is_carried_out_to_its_end(
         with contextlib.suppress(ValueError):
             assert await kit.cancelled_at(number, lambda: driver.run(flow(True)))
         assert told == [False, True]
+
+
+async def test_content_that_was_kept_has_nothing_more_to_give(kit: Kit) -> None:
+    def flow(function: Callable[..., object], content: Content) -> Flow[Blocks]:
+        blocks: Blocks = yield Ask(function, (content,))
+        return blocks
+
+    def keep(blocks: Blocks) -> Blocks:
+        return blocks
+
+    async with pair(kit) as (stream, _):
+        driver = Driver(kit.runtime, stream)
+        content = Content(read)
+        blocks = await driver.run(flow(keep, content))
+        with pytest.raises(MessageAborted):
+            blocks.read()
+        content.ended = True
+        assert blocks.read() == b""

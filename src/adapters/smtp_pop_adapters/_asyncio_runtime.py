@@ -72,13 +72,17 @@ class Wire(asyncio.Protocol, AbstractWire):
         self.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that nothing more will come."""
+        self._lose()
+        self.wake()
+
+    def _lose(self) -> None:
         """Take what the peer has said before it went: a failed write comes first."""
         if not (self._ended or self.gone):
             with contextlib.suppress(OSError):
                 while data := self._sock.recv(_FULL):
                     self._arrived += data
         self._ended = self.gone = True
-        self.wake()
 
     # what a stream calls
 
@@ -91,6 +95,9 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def take(self, most: int | None = None) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        closing = self._transport is not None and self._transport.is_closing()
+        if closing and not self._arrived:  # we are told of it a turn later
+            self._lose()
         if not self._arrived:
             return b"" if self._ended else None
         data = bytes(self._arrived[:most])
