@@ -8,11 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-import trustme
 
 from asynchronous import Kit
-from certificates import NAME, SERVER, client_context, der, server_context
-from loopback import read_all, reset
+from certificates import NAME, client_context, server_context
 from smtp_pop_adapters._async_driver import Driver
 from smtp_pop_adapters._async_server import open_stream
 from smtp_pop_adapters._async_stream import Stop, Stream
@@ -23,14 +21,11 @@ from smtp_pop_core import (
     Content,
     Deadline,
     Flow,
-    Handshake,
     MessageAborted,
-    Negotiated,
     On,
     Read,
     Report,
     Sleep,
-    Stopping,
     Write,
     read,
 )
@@ -103,36 +98,7 @@ async def inside(
 # A peer that speaks while we do
 
 
-async def test_what_tls_says_for_itself_is_no_word_of_the_peer(kit: Kit) -> None:
-    """A server of TLS 1.3 sends tickets after the handshake."""
-    async with inside(kit) as (stream, server), kit.tasks() as start:
-        received = start(lambda: kit.thread(lambda: read_all(server)))
-        assert await stream.transmit(LONG, heed=True) is False
-        await stream.linger()  # there may be no room yet for the end of TLS
-        assert await received.result() == LONG
-
-
-async def test_inside_tls_the_peer_is_heard_while_we_send(kit: Kit) -> None:
-    async with inside(kit) as (stream, server), kit.tasks() as start:
-        heard = start(lambda: stream.transmit(LONG, heed=True))
-        assert await kit.thread(lambda: server.recv(1))
-        server.sendall(b"552 too large\r\n")
-        assert await heard.result() is True
-        assert await stream.receive() == b"552 too large\r\n"
-        rest = start(lambda: kit.thread(lambda: read_all(server)))
-        await stream.transmit(b"QUIT\r\n")  # after the record that was begun
-        await stream.linger()
-        assert (await rest.result()).endswith(b"QUIT\r\n")
-
-
 # Deadlines
-
-
-async def test_a_deaf_peer_inside_tls_is_too_slow(kit: Kit) -> None:
-    async with inside(kit) as (stream, _):
-        stream.set_deadline(SOON)
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.transmit(LONG, heed=True)
 
 
 async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
@@ -147,190 +113,10 @@ async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
 # Stopping
 
 
-async def test_stop_interrupts_a_handshake(kit: Kit) -> None:
-    stop = Stop()
-    async with pair(kit, stop) as (stream, _), kit.tasks() as start:
-        interrupted = start(lambda: stream.handshake(server_context(), None))
-        await kit.checkpoint()
-        await kit.checkpoint()
-        stop.tell()
-        assert isinstance(await interrupted.result(), Stopping)
-
-
 # The last words
 
 
-async def test_who_lingers_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> None:
-    async with inside(kit) as (stream, server), kit.tasks() as start:
-        server.sendall(b"octets that nobody wants")
-        await stream.transmit(b"last words")
-        lingering = start(stream.linger)
-        heard = await kit.thread(lambda: [server.recv(100), server.recv(100)])
-        assert heard == [b"last words", b""]
-        server.close()
-        assert await lingering.result() is None
-
-
-async def test_who_closes_inside_tls_tells_the_peer_that_it_ends(kit: Kit) -> None:
-    async with inside(kit) as (stream, server):
-        await stream.transmit(b"last words")
-        stream.close()
-        stream.close()
-        heard = await kit.thread(lambda: [server.recv(100), server.recv(100)])
-        assert heard == [b"last words", b""]
-
-
 # Handshakes
-
-
-@pytest.mark.parametrize("most", [TLS_1_2, TLS_1_3])
-async def test_both_sides_negotiate_the_same(kit: Kit, most: ssl.TLSVersion) -> None:
-    def flow(server_hostname: str | None) -> Flow[Negotiated]:
-        negotiated: Negotiated = yield Handshake(server_hostname)
-        return negotiated
-
-    async with ends(kit) as (server, client), kit.tasks() as start:
-        context = server_context(most=most)
-        serving = Driver(kit.runtime, server, tls=context, certificate=der(SERVER))
-        served = start(lambda: serving.run(flow(None)))
-        driver = Driver(kit.runtime, client, tls=client_context())
-        one, other = await driver.run(flow(NAME)), await served.result()
-        assert one.bindings == other.bindings
-        assert one.version == other.version
-        assert one.certificate == der(SERVER)
-
-
-@pytest.mark.parametrize("most", [TLS_1_2, TLS_1_3])
-@pytest.mark.parametrize("clean", [True, False])
-async def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
-    kit: Kit, most: ssl.TLSVersion, clean: bool
-) -> None:
-    async with inside(kit, most) as (stream, server), kit.tasks() as start:
-        server.sendall(b"last words")
-        leave = {True: server.unwrap, False: server.close}[clean]
-        start(lambda: kit.thread(leave))
-        heard = [await stream.receive() for _ in range(3)]
-        assert heard == [b"last words", b"", b""]
-        stream.close()
-
-
-async def test_tls_begins_behind_the_octets_that_were_read(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer), kit.tasks() as start:
-
-        def greet() -> bytes:
-            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            tls = client_context().wrap_bio(incoming, outgoing, server_hostname=NAME)
-            with contextlib.suppress(ssl.SSLWantReadError):
-                tls.do_handshake()
-            peer.sendall(b"PROXY" + outgoing.read())  # in one segment
-            incoming.write(peer.recv(65_536))
-            tls.do_handshake()
-            tls.write(b"EHLO x\r\n")
-            peer.sendall(outgoing.read())
-            return b"done"
-
-        greeted = start(lambda: kit.thread(greet))
-        assert await stream.receive(5) == b"PROXY"
-        await stream.handshake(server_context(), None)
-        assert await greeted.result() == b"done"
-        assert await stream.receive(4) == b"EHLO"
-        assert await stream.receive() == b" x\r\n"
-
-
-async def test_what_was_said_in_clear_is_not_read_inside_tls(kit: Kit) -> None:
-    async with pair(kit) as (stream, peer):
-        peer.sendall(b"250 AUTH PLAIN\r\n")
-        assert await stream.transmit(b"STARTTLS\r\n", heed=True) is True
-        with pytest.raises(ssl.SSLError, match="spoken before the handshake"):
-            await stream.handshake(client_context(), NAME)
-        assert await stream.receive() == b"250 AUTH PLAIN\r\n"
-
-
-async def test_content_comes_through_tls(kit: Kit) -> None:
-    async with inside(kit) as (stream, server), kit.tasks() as start:
-
-        def send() -> None:
-            server.sendall(LONG)
-            server.close()
-
-        start(lambda: kit.thread(send))
-        blocks = []
-        while block := await stream.receive():
-            blocks.append(block)
-        assert b"".join(blocks) == LONG
-
-
-async def test_octets_that_are_no_tls_end_the_connection(kit: Kit) -> None:
-    async with inside(kit) as (stream, server):
-        sock = socket.socket(fileno=server.detach())
-        sock.sendall(b"220 this is no record\r\n")
-        assert await stream.receive() == b""
-        assert await stream.transmit(b"hello") is False
-        sock.close()
-
-
-@pytest.mark.parametrize(
-    ("certificate", "name", "message"),
-    [
-        (trustme.CA().issue_cert(NAME), NAME, "unable to get local issuer"),
-        (SERVER, "other.example", "Hostname mismatch"),
-    ],
-)
-async def test_a_certificate_that_is_not_good_ends_the_handshake(
-    kit: Kit, certificate: trustme.LeafCert, name: str, message: str
-) -> None:
-    async with ends(kit) as (server, client), kit.tasks() as start:
-        context = server_context(certificate, most=TLS_1_2)
-        served = start(lambda: server.handshake(context, None))
-        with pytest.raises(ssl.SSLCertVerificationError, match=message):
-            await client.handshake(client_context(), name)
-        error = await served.result()
-        assert isinstance(error, ssl.SSLError)
-        assert "alert" in str(error)  # it was told why
-
-
-async def test_a_certificate_for_no_name_cannot_be_checked(kit: Kit) -> None:
-    async with pair(kit) as (stream, _):
-        with pytest.raises(ValueError, match="requires server_hostname"):
-            await stream.handshake(client_context(), "")
-
-
-@pytest.mark.parametrize("name", [None, NAME])
-async def test_a_silent_peer_is_too_slow_for_a_handshake(
-    kit: Kit, name: str | None
-) -> None:
-    async with pair(kit) as (stream, _):
-        context = server_context() if name is None else client_context()
-        stream.set_deadline(SOON)
-        with pytest.raises(TimeoutError, match="too slow"):
-            await stream.handshake(context, name)
-
-
-@pytest.mark.parametrize("leave", [socket.socket.close, reset])
-@pytest.mark.parametrize("name", [None, NAME])
-async def test_a_peer_that_leaves_in_a_handshake_has_gone(
-    kit: Kit, name: str | None, leave: Callable[[socket.socket], None]
-) -> None:
-    async with tcp_pair(kit) as (stream, peer):
-        context = server_context() if name is None else client_context()
-        leave(peer)
-        with pytest.raises(OSError, match=r".") as caught:
-            await stream.handshake(context, name)
-        assert not isinstance(caught.value, TimeoutError)
-
-
-async def test_after_a_handshake_that_failed_nothing_is_said_in_clear(
-    kit: Kit,
-) -> None:
-    async with pair(kit) as (stream, peer):
-        stream.set_deadline(SOON)
-        with pytest.raises(TimeoutError):
-            await stream.handshake(server_context(), None)
-        stream.set_deadline(30)
-        assert await stream.transmit(b"a secret") is False
-        stream.close()
-        await kit.checkpoint()
-        assert b"a secret" not in read_all(peer)
 
 
 async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -> None:
@@ -348,15 +134,6 @@ async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -
         wire.put(LONG)
         assert await stream.receive() == b""
     await kit.checkpoint()
-
-
-async def test_without_a_context_there_is_no_tls(kit: Kit) -> None:
-    def flow() -> Flow[None]:
-        yield Handshake()
-
-    async with pair(kit) as (stream, _):
-        with pytest.raises(ValueError, match="no context for TLS"):
-            await Driver(kit.runtime, stream).run(flow())
 
 
 # The driver

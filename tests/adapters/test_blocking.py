@@ -4,12 +4,14 @@ import contextlib
 import queue
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from certificates import NAME, client_context, server_context
 from loopback import Background, read_all
 from receiving import Store
 from smtp_pop_adapters._admission import Terms
@@ -35,6 +37,8 @@ from smtp_pop_core import (
     Write,
 )
 
+SOON = 0.01  # seconds, where time itself is tested
+
 
 @pytest.fixture
 def pair() -> Iterator[tuple[Stream, socket.socket]]:
@@ -55,9 +59,6 @@ def test_a_socket_that_was_closed_meanwhile_is_a_peer_that_has_gone(
     stream.close()
     assert stream.receive() == b""
     assert stream.transmit(b"hello", heed=False) is False
-
-
-# Deadlines
 
 
 # Stopping
@@ -98,6 +99,68 @@ def test_a_connection_that_was_closed_at_once_is_passed_over() -> None:
             sock, address = stream.accept()
             assert address == client.getsockname()
         sock.close()
+
+
+# The end of TLS where the socket is full
+
+
+@contextlib.contextmanager
+def with_peer() -> Iterator[tuple[Stream, ssl.SSLSocket]]:
+    """The stream of a client inside TLS, and a server that is nothing of ours."""
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(30)
+
+    def serve() -> ssl.SSLSocket:
+        return server_context().wrap_socket(
+            theirs, server_side=True, suppress_ragged_eofs=False
+        )
+
+    with contextlib.closing(Stream(ours)) as stream:
+        serving = Background(serve)
+        stream.handshake(client_context(), NAME)
+        with serving.result() as server:
+            yield stream, server
+
+
+@pytest.fixture
+def full() -> Iterator[tuple[Stream, ssl.SSLSocket, int]]:
+    """The socket has no room for one octet more, and no record is half sent."""
+    octets = 0
+    with with_peer() as (stream, _), contextlib.suppress(ssl.SSLWantWriteError):
+        while True:
+            octets += stream.sock.send(b"x")
+    with with_peer() as (stream, server):
+        for _ in range(octets):
+            stream.sock.send(b"x")
+        yield stream, server, octets
+
+
+def test_who_closes_does_not_wait_for_room(
+    full: tuple[Stream, ssl.SSLSocket, int],
+) -> None:
+    stream, server, octets = full
+    stream.close()
+    # nothing is there that ends TLS; the system may have dropped what was unread
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        all(iter(lambda: server.recv(octets), b""))
+
+
+def test_who_lingers_waits_for_room(full: tuple[Stream, ssl.SSLSocket, int]) -> None:
+    stream, server, octets = full
+    lingering = Background(stream.linger)
+    received = b"".join(iter(lambda: server.recv(octets), b""))
+    assert received == b"x" * octets
+    server.close()
+    assert lingering.result() is None
+
+
+def test_who_lingers_does_not_wait_for_ever(
+    full: tuple[Stream, ssl.SSLSocket, int],
+) -> None:
+    stream, _, _ = full
+    stream.linger(SOON)
+    with pytest.raises(TimeoutError):
+        stream.receive()
 
 
 # The driver

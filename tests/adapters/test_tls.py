@@ -1,16 +1,17 @@
-"""TLS on the streams of the blocking adapter, on socket pairs and on loopback."""
+"""TLS on the streams of each adapter, on socket pairs and on loopback."""
 
 import contextlib
 import hashlib
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trustme
 
+from adapting import Adapter
 from certificates import (
     AUTHORITY,
     CLIENT,
@@ -20,81 +21,16 @@ from certificates import (
     der,
     server_context,
 )
-from loopback import Background, read_all, reset
-from smtp_pop_adapters._sockets import Stop, Stream
+from loopback import read_all, reset
+from pairs import ends, ends_inside, inside, pair, shake_hands, tcp_pair
 from smtp_pop_adapters._tls import client_context as usual_context
 from smtp_pop_adapters._tls import first_certificate, nonce, timestamp
-from smtp_pop_adapters.blocking import Driver
 from smtp_pop_core import Flow, Handshake, Negotiated, Stopping, Tls
-
-Ends: TypeAlias = tuple[Stream, Stream]
 
 SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 SERVER_END_POINT = hashlib.sha256(der(SERVER)).digest()  # signed with ECDSA and SHA-256
 TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[Stream, socket.socket]]:
-    """A stream, and the peer at its other end; there is no TLS yet."""
-    ours, theirs = socket.socketpair()
-    theirs.settimeout(30)
-    with contextlib.closing(Stream(ours)) as stream, theirs:
-        yield stream, theirs
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    """The streams of a server and of a client; there is no TLS yet."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = Stream(socket.create_connection(listener.getsockname()))
-        other = Stream(listener.accept()[0])
-    with contextlib.closing(one), contextlib.closing(other):
-        yield other, one
-
-
-def shake_hands(
-    ends: Ends,
-    of_server: ssl.SSLContext,
-    of_client: ssl.SSLContext,
-    certificate: bytes | None = None,
-) -> tuple[Negotiated, Negotiated]:
-    server, client = ends
-    served = Background(lambda: server.handshake(of_server, None, certificate))
-    negotiated = client.handshake(of_client, NAME)
-    return served.result(), negotiated
-
-
-@pytest.fixture
-def inside(ends: Ends) -> Ends:
-    """The streams of a server and of a client, inside TLS 1.3."""
-    shake_hands(ends, server_context(), client_context())
-    return ends
-
-
-@contextlib.contextmanager
-def with_peer() -> Iterator[tuple[Stream, ssl.SSLSocket]]:
-    """The stream of a client inside TLS, and a server that is nothing of ours."""
-    ours, theirs = socket.socketpair()
-    theirs.settimeout(30)
-
-    def serve() -> ssl.SSLSocket:
-        return server_context().wrap_socket(
-            theirs, server_side=True, suppress_ragged_eofs=False
-        )
-
-    with contextlib.closing(Stream(ours)) as stream:
-        serving = Background(serve)
-        stream.handshake(client_context(), NAME)
-        with serving.result() as server:
-            yield stream, server
-
-
-@pytest.fixture
-def peer() -> Iterator[tuple[Stream, ssl.SSLSocket]]:
-    with with_peer() as it:
-        yield it
 
 
 # What a handshake comes to
@@ -104,12 +40,15 @@ def peer() -> Iterator[tuple[Stream, ssl.SSLSocket]]:
     ("most", "version", "unique"),
     [(TLS_1_2, "TLSv1.2", True), (TLS_1_3, "TLSv1.3", False)],
 )
-def test_both_sides_negotiate_the_same(
-    ends: Ends, most: ssl.TLSVersion, version: str, unique: bool
+async def test_both_sides_negotiate_the_same(
+    adapter: Adapter, most: ssl.TLSVersion, version: str, unique: bool
 ) -> None:
     """tls-unique has no meaning above TLS 1.2.  RFC 8446 appendix C.5."""
     context = client_context(most=most)
-    server, client = shake_hands(ends, server_context(), context, der(SERVER))
+    async with ends(adapter) as both:
+        server, client = await shake_hands(
+            adapter, both, server_context(), context, der(SERVER)
+        )
     assert server.version == client.version == version
     assert server.cipher == client.cipher != ""
     assert client.certificate == der(SERVER)
@@ -119,38 +58,50 @@ def test_both_sides_negotiate_the_same(
     assert ("tls-unique" in client.bindings) is unique
 
 
-def test_without_its_own_certificate_a_server_cannot_be_bound_to_it(ends: Ends) -> None:
-    server, client = shake_hands(ends, server_context(), client_context())
+async def test_without_its_own_certificate_a_server_cannot_be_bound_to_it(
+    adapter: Adapter,
+) -> None:
+    async with ends(adapter) as both:
+        server, client = await shake_hands(
+            adapter, both, server_context(), client_context()
+        )
     assert server.bindings == {}
     assert client.bindings == {"tls-server-end-point": SERVER_END_POINT}
 
 
-def test_a_server_sees_the_certificate_that_a_client_shows(ends: Ends) -> None:
+async def test_a_server_sees_the_certificate_that_a_client_shows(
+    adapter: Adapter,
+) -> None:
     asking = server_context(verify=ssl.CERT_REQUIRED)
-    server, client = shake_hands(ends, asking, client_context(CLIENT), der(SERVER))
+    async with ends(adapter) as both:
+        server, client = await shake_hands(
+            adapter, both, asking, client_context(CLIENT), der(SERVER)
+        )
     assert server.certificate == der(CLIENT)
     assert server.bindings == client.bindings
     assert server.bindings == {"tls-server-end-point": SERVER_END_POINT}
 
 
-def test_a_flow_begins_tls(ends: Ends) -> None:
+async def test_a_flow_begins_tls(adapter: Adapter) -> None:
     def flow(server_hostname: str | None) -> Flow[Negotiated]:
         negotiated: Negotiated = yield Handshake(server_hostname)
         return negotiated
 
-    server, client = ends
-    driver = Driver(server, tls=server_context(), certificate=der(SERVER))
-    served = Background(lambda: driver.run(flow(None)))
-    negotiated = Driver(client, tls=client_context()).run(flow(NAME))
-    assert negotiated.bindings == served.result().bindings
+    async with ends(adapter) as (server, client), adapter.tasks() as start:
+        options = {"tls": server_context(), "certificate": der(SERVER)}
+        serving = adapter.driver(server, **options)
+        served = start(lambda: serving.run(flow(None)))
+        negotiated = await adapter.driver(client, tls=client_context()).run(flow(NAME))
+        assert negotiated.bindings == (await served.result()).bindings
 
 
-def test_without_a_context_there_is_no_tls(pair: tuple[Stream, socket.socket]) -> None:
+async def test_without_a_context_there_is_no_tls(adapter: Adapter) -> None:
     def flow() -> Flow[None]:
         yield Handshake()
 
-    with pytest.raises(ValueError, match="no context for TLS"):
-        Driver(pair[0]).run(flow())
+    async with pair(adapter) as (stream, _):
+        with pytest.raises(ValueError, match="no context for TLS"):
+            await adapter.driver(stream).run(flow())
 
 
 # Handshakes that fail
@@ -164,44 +115,63 @@ def test_without_a_context_there_is_no_tls(pair: tuple[Stream, socket.socket]) -
         (SERVER, "192.0.2.1", "IP address mismatch"),
     ],
 )
-def test_a_certificate_that_is_not_good_ends_the_handshake(
-    ends: Ends, certificate: trustme.LeafCert, name: str, message: str
+async def test_a_certificate_that_is_not_good_ends_the_handshake(
+    adapter: Adapter, certificate: trustme.LeafCert, name: str, message: str
 ) -> None:
-    server, client = ends
-    context = server_context(certificate, most=TLS_1_2)
-    served = Background(lambda: server.handshake(context, None))
-    with pytest.raises(ssl.SSLCertVerificationError, match=message):
-        client.handshake(client_context(), name)
-    client.close()
-    assert isinstance(served.result(), OSError)
+    async with ends(adapter) as (server, client), adapter.tasks() as start:
+        context = server_context(certificate, most=TLS_1_2)
+        served = start(lambda: server.handshake(context, None))
+        with pytest.raises(ssl.SSLCertVerificationError, match=message):
+            await client.handshake(client_context(), name)
+        error = await served.result()
+        assert isinstance(error, ssl.SSLError)
+        assert "alert" in str(error)  # it was told why
 
 
-def test_a_certificate_for_no_name_cannot_be_checked(
-    pair: tuple[Stream, socket.socket],
-) -> None:
-    stream, peer = pair
-    with pytest.raises(ValueError, match="requires server_hostname"):
-        stream.handshake(client_context(), "")
-    stream.close()
-    assert read_all(peer) == b""
+async def test_a_certificate_for_no_name_cannot_be_checked(adapter: Adapter) -> None:
+    async with pair(adapter) as (stream, peer):
+        with pytest.raises(ValueError, match="requires server_hostname"):
+            await stream.handshake(client_context(), "")
+        stream.close()
+        await adapter.checkpoint()
+        assert peer.recv(100) == b""
 
 
-def test_without_a_check_a_server_needs_no_name(ends: Ends) -> None:
-    server, client = ends
-    served = Background(lambda: server.handshake(server_context(), None))
-    client.handshake(usual_context(Tls.OPPORTUNISTIC), "")
-    assert served.result().version == "TLSv1.3"
+async def test_without_a_check_a_server_needs_no_name(adapter: Adapter) -> None:
+    async with ends(adapter) as (server, client), adapter.tasks() as start:
+        served = start(lambda: server.handshake(server_context(), None))
+        await client.handshake(usual_context(Tls.OPPORTUNISTIC), "")
+        assert (await served.result()).version == "TLSv1.3"
 
 
-def test_what_was_said_in_clear_is_not_read_inside_tls(
-    pair: tuple[Stream, socket.socket],
-) -> None:
-    stream, peer = pair
-    peer.sendall(b"250 AUTH PLAIN\r\n")
-    assert stream.transmit(b"STARTTLS\r\n", heed=True) is True
-    with pytest.raises(ssl.SSLError, match="spoken before the handshake"):
-        stream.handshake(client_context(), NAME)
-    assert stream.receive() == b"250 AUTH PLAIN\r\n"
+async def test_what_was_said_in_clear_is_not_read_inside_tls(adapter: Adapter) -> None:
+    async with pair(adapter) as (stream, peer):
+        peer.sendall(b"250 AUTH PLAIN\r\n")
+        assert await stream.transmit(b"STARTTLS\r\n", heed=True) is True
+        with pytest.raises(ssl.SSLError, match="spoken before the handshake"):
+            await stream.handshake(client_context(), NAME)
+        assert await stream.receive() == b"250 AUTH PLAIN\r\n"
+
+
+async def test_tls_begins_behind_the_octets_that_were_read(adapter: Adapter) -> None:
+    def greet(peer: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing, server_hostname=NAME)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        peer.sendall(b"PROXY" + outgoing.read())  # in one segment
+        incoming.write(peer.recv(65_536))
+        tls.do_handshake()
+        tls.write(b"EHLO x\r\n")
+        peer.sendall(outgoing.read())
+
+    async with pair(adapter) as (stream, peer), adapter.tasks() as start:
+        greeted = start(lambda: adapter.thread(lambda: greet(peer)))
+        assert await stream.receive(5) == b"PROXY"
+        await stream.handshake(server_context(), None)
+        assert await greeted.result() is None
+        assert await stream.receive(4) == b"EHLO"
+        assert await stream.receive() == b" x\r\n"
 
 
 def client_hello() -> bytes:
@@ -224,281 +194,285 @@ def server_hello(said: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", [None, NAME])
-def test_a_silent_peer_is_too_slow(
-    pair: tuple[Stream, socket.socket], name: str | None
+async def test_a_silent_peer_is_too_slow(adapter: Adapter, name: str | None) -> None:
+    async with pair(adapter) as (stream, _):
+        context = server_context() if name is None else client_context()
+        stream.set_deadline(SOON)
+        with pytest.raises(TimeoutError, match="too slow"):
+            await stream.handshake(context, name)
+
+
+async def test_a_peer_that_falls_silent_in_a_handshake_is_too_slow(
+    adapter: Adapter,
 ) -> None:
-    stream, _ = pair
-    context = server_context() if name is None else client_context()
-    stream.set_deadline(SOON)
-    with pytest.raises(TimeoutError, match="too slow"):
-        stream.handshake(context, name)
+    async with pair(adapter) as (stream, peer):
+        peer.sendall(client_hello())
+        stream.set_deadline(SOON)
+        with pytest.raises(TimeoutError, match="too slow"):
+            await stream.handshake(server_context(), None)
 
 
-def test_a_peer_that_falls_silent_in_a_handshake_is_too_slow(
-    pair: tuple[Stream, socket.socket],
+async def test_a_peer_that_takes_nothing_of_a_handshake_is_too_slow(
+    adapter: Adapter,
 ) -> None:
-    stream, peer = pair
-    peer.sendall(client_hello())
-    stream.set_deadline(SOON)
-    with pytest.raises(TimeoutError, match="too slow"):
-        stream.handshake(server_context(), None)
-
-
-def test_a_peer_that_takes_nothing_of_a_handshake_is_too_slow(
-    pair: tuple[Stream, socket.socket],
-) -> None:
-    stream, peer = pair
-    stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     names = [f"{number}.mx.example" for number in range(5_000)]
-    peer.sendall(client_hello())
-    stream.set_deadline(SOON)
-    with pytest.raises(TimeoutError, match="too slow"):
-        stream.handshake(server_context(AUTHORITY.issue_cert(*names)), None)
-
-
-@pytest.mark.parametrize("octets", [0, 1, 100, -1])
-@pytest.mark.parametrize("leave", [socket.socket.close, reset])
-def test_a_client_that_leaves_in_a_handshake_has_gone(
-    ends: Ends, octets: int, leave: Callable[[socket.socket], None]
-) -> None:
-    server, client = ends
-    client.sock.sendall(client_hello()[:octets])
-    leave(client.sock)
-    with pytest.raises(OSError, match=r".") as caught:
-        server.handshake(server_context(), None)
-    assert not isinstance(caught.value, TimeoutError)
-
-
-@pytest.mark.parametrize("octets", [0, 1, 100, -1])
-@pytest.mark.parametrize("leave", [socket.socket.close, reset])
-def test_a_server_that_leaves_in_a_handshake_has_gone(
-    ends: Ends, octets: int, leave: Callable[[socket.socket], None]
-) -> None:
-    server, client = ends
-    trying = Background(lambda: client.handshake(client_context(), NAME))
-    said = server_hello(server.receive())
-    server.sock.sendall(said[:octets])
-    leave(server.sock)
-    error = trying.result()
-    assert isinstance(error, OSError)
-    assert not isinstance(error, TimeoutError)
-
-
-def test_stop_interrupts_a_handshake_once() -> None:
+    context = server_context(AUTHORITY.issue_cert(*names))
     ours, theirs = socket.socketpair()
-    with (
-        contextlib.closing(Stop()) as stop,
-        contextlib.closing(Stream(ours, stop)) as stream,
-        theirs,
-    ):
-        context = server_context()
-        interrupted = Background(lambda: stream.handshake(context, None))
-        stop.tell()
-        assert isinstance(interrupted.result(), Stopping)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    theirs.sendall(client_hello())
+    with theirs:
+        with contextlib.closing(await adapter.stream(ours)) as stream:
+            stream.set_deadline(SOON)
+            with pytest.raises(TimeoutError, match="too slow"):
+                await stream.handshake(context, None)
+        await adapter.checkpoint()
+
+
+@pytest.mark.parametrize("octets", [0, 1, 100, -1])
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+async def test_a_client_that_leaves_in_a_handshake_has_gone(
+    adapter: Adapter, octets: int, leave: Callable[[socket.socket], None]
+) -> None:
+    async with tcp_pair(adapter) as (stream, peer):
+        peer.sendall(client_hello()[:octets])
+        leave(peer)
+        with pytest.raises(OSError, match=r".") as caught:
+            await stream.handshake(server_context(), None)
+        assert not isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize("octets", [0, 1, 100, -1])
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+async def test_a_server_that_leaves_in_a_handshake_has_gone(
+    adapter: Adapter, octets: int, leave: Callable[[socket.socket], None]
+) -> None:
+    def serve(peer: socket.socket) -> None:
+        peer.sendall(server_hello(peer.recv(65_536))[:octets])
+        leave(peer)
+
+    async with tcp_pair(adapter) as (stream, peer), adapter.tasks() as start:
+        trying = start(lambda: stream.handshake(client_context(), NAME))
+        await adapter.thread(lambda: serve(peer))
+        error = await trying.result()
+        assert isinstance(error, OSError)
+        assert not isinstance(error, TimeoutError)
+
+
+async def test_stop_interrupts_a_handshake_once(adapter: Adapter) -> None:
+    with adapter.stop() as stop:
+        async with pair(adapter, stop) as (stream, _), adapter.tasks() as start:
+            interrupted = start(lambda: stream.handshake(server_context(), None))
+            await adapter.checkpoint()
+            await adapter.checkpoint()
+            stop.tell()
+            assert isinstance(await interrupted.result(), Stopping)
+            stream.set_deadline(SOON)
+            with pytest.raises(TimeoutError):
+                await stream.receive()
+
+
+async def test_after_a_handshake_that_failed_nothing_is_said_in_clear(
+    adapter: Adapter,
+) -> None:
+    async with pair(adapter) as (stream, peer):
         stream.set_deadline(SOON)
         with pytest.raises(TimeoutError):
-            stream.receive()
+            await stream.handshake(server_context(), None)
+        stream.set_deadline(SOON)
+        with contextlib.suppress(TimeoutError):  # the handshake may still be waited for
+            assert await stream.transmit(b"a secret") is False
+        stream.close()
+        await adapter.checkpoint()
+        assert b"a secret" not in read_all(peer)
 
 
-def test_who_cannot_agree_hears_an_alert(ends: Ends) -> None:
+async def test_who_cannot_agree_hears_an_alert(adapter: Adapter) -> None:
     """What is unread must not take the alert away with a reset.  RFC 8446 section 6."""
-    server, client = ends
     finished = b"\x16\x03\x01\x00\x04\x14\x00\x00\x00"  # nobody begins with it
-    client.sock.sendall(finished + b"octets that nobody wants" * 10_000)
-    with pytest.raises(ssl.SSLError, match="unexpected message"):
-        server.handshake(server_context(), None)
-    lingering = Background(server.linger)
-    assert client.receive()[5:] == b"\x02\x0a"  # fatal: unexpected_message
-    assert client.receive() == b""
-    client.close()
-    assert lingering.result() is None
+    async with tcp_pair(adapter) as (stream, peer), adapter.tasks() as start:
+        peer.sendall(finished + b"octets that nobody wants" * 10_000)
+        with pytest.raises(ssl.SSLError, match="unexpected message"):
+            await stream.handshake(server_context(), None)
+        lingering = start(stream.linger)
+        heard = await adapter.thread(lambda: read_all(peer))
+        assert heard[5:] == b"\x02\x0a"  # fatal: unexpected_message
+        assert await lingering.result() is None
 
 
 # Octets inside TLS
 
 
-def test_what_one_end_sends_the_other_receives(inside: Ends) -> None:
-    server, client = inside
-    assert server.transmit(b"220 hello\r\n") is False
-    assert client.receive() == b"220 hello\r\n"
-    assert client.transmit(b"QUIT\r\n") is False
-    assert server.receive() == b"QUIT\r\n"
+async def test_what_one_end_sends_the_other_receives(adapter: Adapter) -> None:
+    async with ends_inside(adapter) as (server, client):
+        assert await server.transmit(b"220 hello\r\n") is False
+        assert await client.receive() == b"220 hello\r\n"
+        assert await client.transmit(b"QUIT\r\n") is False
+        assert await server.receive() == b"QUIT\r\n"
 
 
-def receive_all(stream: Stream) -> bytes:
-    return b"".join(iter(stream.receive, b""))
+async def receive_all(stream: Any) -> bytes:
+    blocks = []
+    while block := await stream.receive():
+        blocks.append(block)
+    return b"".join(blocks)
 
 
 @pytest.mark.parametrize("heed", [False, True])
 @pytest.mark.parametrize("from_server", [False, True])
-def test_more_than_the_socket_takes_is_sent_in_parts(
-    inside: Ends, heed: bool, from_server: bool
+async def test_more_than_the_socket_takes_is_sent_in_parts(
+    adapter: Adapter, heed: bool, from_server: bool
 ) -> None:
-    sender, receiver = inside if from_server else inside[::-1]
-    received = Background(lambda: receive_all(receiver))
-    assert sender.transmit(LONG, heed=heed) is False
-    sender.close()
-    assert received.result() == LONG
+    async with ends_inside(adapter) as both, adapter.tasks() as start:
+        sender, receiver = both if from_server else both[::-1]
+        received = start(lambda: receive_all(receiver))
+        assert await sender.transmit(LONG, heed=heed) is False
+        lingering = start(sender.linger)  # unread tickets would reset the connection
+        assert await received.result() == LONG
+        receiver.close()
+        assert await lingering.result() is None
 
 
-def test_a_deaf_peer_is_too_slow(peer: tuple[Stream, ssl.SSLSocket]) -> None:
-    stream, _ = peer
-    stream.set_deadline(SOON)
-    with pytest.raises(TimeoutError, match="too slow"):
-        stream.transmit(LONG)
+async def test_octets_that_are_no_tls_end_the_connection(adapter: Adapter) -> None:
+    async with inside(adapter) as (stream, server):
+        sock = socket.socket(fileno=server.detach())
+        sock.sendall(b"220 this is no record\r\n")
+        assert await stream.receive() == b""
+        assert await stream.transmit(b"hello") is False
+        sock.close()
 
 
-def test_the_peer_is_told_that_tls_ends(peer: tuple[Stream, ssl.SSLSocket]) -> None:
+@pytest.mark.parametrize("heed", [False, True])
+async def test_a_deaf_peer_is_too_slow(adapter: Adapter, heed: bool) -> None:
+    async with inside(adapter) as (stream, _):
+        stream.set_deadline(SOON)
+        with pytest.raises(TimeoutError, match="too slow"):
+            await stream.transmit(LONG, heed=heed)
+
+
+async def test_the_peer_is_told_that_tls_ends(adapter: Adapter) -> None:
     """A peer that insists on close_notify is no exception.  RFC 8446 section 6.1."""
-    stream, server = peer
-    stream.transmit(b"last words")
-    stream.close()
-    assert [server.recv(100), server.recv(100)] == [b"last words", b""]
+    async with inside(adapter) as (stream, server):
+        await stream.transmit(b"last words")
+        stream.close()
+        stream.close()
+        heard = await adapter.thread(lambda: [server.recv(100), server.recv(100)])
+        assert heard == [b"last words", b""]
 
 
-def test_who_lingers_tells_the_peer_that_tls_ends(
-    peer: tuple[Stream, ssl.SSLSocket],
-) -> None:
-    stream, server = peer
-    stream.transmit(b"last words")
-    lingering = Background(stream.linger)
-    assert [server.recv(100), server.recv(100)] == [b"last words", b""]
-    server.close()
-    assert lingering.result() is None
+async def test_who_lingers_tells_the_peer_that_tls_ends(adapter: Adapter) -> None:
+    async with inside(adapter) as (stream, server), adapter.tasks() as start:
+        server.sendall(b"octets that nobody wants")
+        await stream.transmit(b"last words")
+        lingering = start(stream.linger)
+        heard = await adapter.thread(lambda: [server.recv(100), server.recv(100)])
+        assert heard == [b"last words", b""]
+        server.close()
+        assert await lingering.result() is None
 
 
+@pytest.mark.parametrize("most", [TLS_1_2, TLS_1_3])
 @pytest.mark.parametrize(
     "leave", [lambda server: server.unwrap().close(), socket.socket.close]
 )
-def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
-    peer: tuple[Stream, ssl.SSLSocket], leave: Callable[[ssl.SSLSocket], None]
+async def test_the_end_of_the_peer_is_an_end_with_close_notify_or_without(
+    adapter: Adapter, leave: Callable[[ssl.SSLSocket], None], most: ssl.TLSVersion
 ) -> None:
-    stream, server = peer
-    server.sendall(b"last words")
-    leaving = Background(lambda: leave(server))
-    assert [stream.receive(), stream.receive()] == [b"last words", b""]
-    stream.close()
-    leaving.result()
+    async with inside(adapter, most) as (stream, server), adapter.tasks() as start:
+        server.sendall(b"last words")
+        start(lambda: adapter.thread(lambda: leave(server)))
+        heard = [await stream.receive() for _ in range(3)]
+        assert heard == [b"last words", b"", b""]
+        stream.close()
 
 
-def test_who_lingers_inside_tls_lets_the_peer_read_the_last_words(inside: Ends) -> None:
+async def test_who_lingers_inside_tls_lets_the_peer_read_the_last_words(
+    adapter: Adapter,
+) -> None:
     """Octets that nobody wants must not take them away with a reset."""
-    server, client = inside
-    client.transmit(b"octets that nobody wants" * 1_000)
-    server.transmit(b"421 closing\r\n")
-    lingering = Background(server.linger)
-    client.transmit(b"more of them" * 1_000)
-    assert receive_all(client) == b"421 closing\r\n"
-    client.close()
-    assert lingering.result() is None
+    async with ends_inside(adapter) as (server, client), adapter.tasks() as start:
+        await client.transmit(b"octets that nobody wants" * 1_000)
+        await server.transmit(b"421 closing\r\n")
+        lingering = start(server.linger)
+        await client.transmit(b"more of them" * 1_000)
+        assert await receive_all(client) == b"421 closing\r\n"
+        client.close()
+        assert await lingering.result() is None
 
 
-def test_who_is_cut_off_receives_no_more(inside: Ends) -> None:
-    server, client = inside
-    waiting = Background(server.receive)
-    server.cut()
-    assert waiting.result() == b""
-    assert client.receive() == b""
-    server.close()
-    server.cut()
+async def test_who_is_cut_off_receives_no_more(adapter: Adapter) -> None:
+    async with ends_inside(adapter) as (server, client), adapter.tasks() as start:
+        waiting = start(server.receive)
+        await adapter.checkpoint()
+        server.cut()
+        assert await waiting.result() == b""
+        assert await client.receive() == b""
+        server.close()
+        server.cut()
 
 
 # A peer that speaks while we do
 
 
-def test_with_heed_nothing_is_sent_once_the_peer_has_spoken(inside: Ends) -> None:
-    server, client = inside
-    server.transmit(b"421")
-    assert client.transmit(b"more content", heed=True) is True
-    assert client.receive() == b"421"
-    client.close()
-    assert server.receive() == b""
-
-
-@pytest.mark.parametrize("close", [Stream.close, Stream.cut])
-def test_with_heed_nothing_is_sent_once_the_peer_has_closed(
-    inside: Ends, close: Callable[[Stream], None]
+async def test_with_heed_nothing_is_sent_once_the_peer_has_spoken(
+    adapter: Adapter,
 ) -> None:
-    server, client = inside
-    close(server)
-    assert client.transmit(b"more content", heed=True) is True
-    assert [client.receive(), client.receive()] == [b"", b""]
+    async with ends_inside(adapter) as (server, client):
+        await server.transmit(b"421")
+        assert await client.transmit(b"more content", heed=True) is True
+        assert await client.receive() == b"421"
+        client.close()
+        assert await server.receive() == b""
 
 
-def test_what_tls_says_for_itself_is_no_word_of_the_peer(inside: Ends) -> None:
+@pytest.mark.parametrize("close", ["close", "cut"])
+async def test_with_heed_nothing_is_sent_once_the_peer_has_closed(
+    adapter: Adapter, close: str
+) -> None:
+    async with ends_inside(adapter) as (server, client):
+        getattr(server, close)()
+        assert await client.transmit(b"more content", heed=True) is True
+        assert [await client.receive(), await client.receive()] == [b"", b""]
+
+
+async def test_what_tls_says_for_itself_is_no_word_of_the_peer(
+    adapter: Adapter,
+) -> None:
     """A server sends tickets after the handshake.  RFC 8446 section 4.6.1."""
-    server, client = inside
-    assert client.transmit(b"content", heed=True) is False
-    assert server.receive() == b"content"
+    async with ends_inside(adapter) as (server, client):
+        assert await client.transmit(b"content", heed=True) is False
+        assert await server.receive() == b"content"
+    async with inside(adapter) as (stream, peer), adapter.tasks() as start:
+        received = start(lambda: adapter.thread(lambda: read_all(peer)))
+        assert await stream.transmit(LONG, heed=True) is False
+        await stream.linger()  # there may be no room yet for the end of TLS
+        assert await received.result() == LONG
 
 
-def test_without_data_only_what_was_said_inside_tls_counts(inside: Ends) -> None:
+async def test_without_data_only_what_was_said_inside_tls_counts(
+    adapter: Adapter,
+) -> None:
     """Tickets come first.  RFC 8446 section 4.6.1."""
-    server, client = inside
-    assert client.transmit(b"", heed=True) is False
-    server.transmit(b"220 mx.example\r\n")
-    assert client.transmit(b"", heed=True) is True
-    assert client.receive() == b"220 mx.example\r\n"
+    async with ends_inside(adapter) as (server, client):
+        assert await client.transmit(b"", heed=True) is False
+        await server.transmit(b"220 mx.example\r\n")
+        assert await client.transmit(b"", heed=True) is True
+        assert await client.receive() == b"220 mx.example\r\n"
 
 
-def test_after_what_was_heeded_other_things_can_be_sent(inside: Ends) -> None:
+async def test_after_what_was_heeded_other_things_can_be_sent(adapter: Adapter) -> None:
     """A record that was begun is sent to its end, or TLS would be out of step."""
-    server, client = inside
-    heard = Background(lambda: client.transmit(LONG, heed=True))
-    begun = server.receive()
-    server.transmit(b"552 too large\r\n")
-    assert heard.result() is True
-    assert client.receive() == b"552 too large\r\n"
-    received = Background(lambda: begun + receive_all(server))
-    assert client.transmit(b"QUIT\r\n") is False
-    client.close()
-    content, quit, rest = received.result().partition(b"QUIT\r\n")
-    assert LONG.startswith(content)
-    assert (quit, rest) == (b"QUIT\r\n", b"")
-
-
-# The end where the socket is full
-
-
-@pytest.fixture
-def full() -> Iterator[tuple[Stream, ssl.SSLSocket, int]]:
-    """The socket has no room for one octet more, and no record is half sent."""
-    octets = 0
-    with with_peer() as (stream, _), contextlib.suppress(ssl.SSLWantWriteError):
-        while True:
-            octets += stream.sock.send(b"x")
-    with with_peer() as (stream, server):
-        for _ in range(octets):
-            stream.sock.send(b"x")
-        yield stream, server, octets
-
-
-def test_who_closes_does_not_wait_for_room(
-    full: tuple[Stream, ssl.SSLSocket, int],
-) -> None:
-    stream, server, octets = full
-    stream.close()
-    # nothing is there that ends TLS; the system may have dropped what was unread
-    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
-        all(iter(lambda: server.recv(octets), b""))
-
-
-def test_who_lingers_waits_for_room(full: tuple[Stream, ssl.SSLSocket, int]) -> None:
-    stream, server, octets = full
-    lingering = Background(stream.linger)
-    received = b"".join(iter(lambda: server.recv(octets), b""))
-    assert received == b"x" * octets
-    server.close()
-    assert lingering.result() is None
-
-
-def test_who_lingers_does_not_wait_for_ever(
-    full: tuple[Stream, ssl.SSLSocket, int],
-) -> None:
-    stream, _, _ = full
-    stream.linger(SOON)
-    with pytest.raises(TimeoutError):
-        stream.receive()
+    async with inside(adapter) as (stream, server), adapter.tasks() as start:
+        heard = start(lambda: stream.transmit(LONG, heed=True))
+        begun = await adapter.thread(lambda: server.recv(1))
+        server.sendall(b"552 too large\r\n")
+        assert await heard.result() is True
+        assert await stream.receive() == b"552 too large\r\n"
+        received = start(lambda: adapter.thread(lambda: read_all(server)))
+        assert await stream.transmit(b"QUIT\r\n") is False
+        await stream.linger()
+        content, quit, rest = (begun + await received.result()).partition(b"QUIT\r\n")
+        assert LONG.startswith(content)
+        assert (quit, rest) == (b"QUIT\r\n", b"")
 
 
 # Contexts, certificates and names
