@@ -1,4 +1,4 @@
-"""Tests that are written once and run under asyncio and under trio."""
+"""Asyncio and trio, as tests see them; and with them all adapters."""
 
 import asyncio
 import functools
@@ -279,15 +279,3 @@ if sys.platform != "win32":  # which has no uvloop
 
 KITS: Final[tuple[Kit, ...]] = (*_asyncio_kits, TrioKit())
 ADAPTERS: Final[tuple[Adapter, ...]] = (BlockingAdapter(), *KITS)
-
-
-def asynchronous(
-    test: Callable[..., Coroutine[Any, Any, None]],
-) -> Callable[..., None]:
-    """Make a test of an async function, whose first argument is a kit."""
-
-    @functools.wraps(test)
-    def run(kit: Kit, **arguments: Any) -> None:
-        kit.run(functools.partial(test, kit, **arguments))
-
-    return run

@@ -1,19 +1,18 @@
-"""Streams and drivers of the asyncio and trio adapters, on socket pairs."""
+"""What only drivers of asyncio and trio do: threads, tasks and cancellation."""
 
 import contextlib
 import socket
-import ssl
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
 from asynchronous import Kit
 from certificates import NAME, client_context, server_context
+from pairs import pair
 from smtp_pop_adapters._async_driver import Driver
 from smtp_pop_adapters._async_server import open_stream
-from smtp_pop_adapters._async_stream import Stop, Stream
+from smtp_pop_adapters._async_stream import Stream
 from smtp_pop_core import (
     Ask,
     AsyncBlocks,
@@ -30,75 +29,10 @@ from smtp_pop_core import (
     read,
 )
 
-SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
-TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
-@asynccontextmanager
-async def pair(
-    kit: Kit, stop: Stop | None = None
-) -> AsyncIterator[tuple[Stream, socket.socket]]:
-    """A stream, and the peer at its other end."""
-    ours, theirs = socket.socketpair()
-    theirs.settimeout(30)
-    with theirs:
-        with contextlib.closing(await open_stream(kit.runtime, ours, stop)) as stream:
-            yield stream, theirs
-        await kit.checkpoint()  # in which asyncio closes its sockets
-
-
-@asynccontextmanager
-async def tcp_pair(kit: Kit) -> AsyncIterator[tuple[Stream, socket.socket]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        theirs = socket.create_connection(listener.getsockname())
-        ours, _ = listener.accept()
-    with theirs:
-        with contextlib.closing(await open_stream(kit.runtime, ours)) as stream:
-            yield stream, theirs
-        await kit.checkpoint()
-
-
-@asynccontextmanager
-async def ends(kit: Kit) -> AsyncIterator[tuple[Stream, Stream]]:
-    """The streams of a server and of a client; there is no TLS yet."""
-    one, other = socket.socketpair()
-    with (
-        contextlib.closing(await open_stream(kit.runtime, one)) as server,
-        contextlib.closing(await open_stream(kit.runtime, other)) as client,
-    ):
-        yield server, client
-    await kit.checkpoint()
-
-
-@asynccontextmanager
-async def inside(
-    kit: Kit, most: ssl.TLSVersion = TLS_1_3
-) -> AsyncIterator[tuple[Stream, ssl.SSLSocket]]:
-    """The stream of a client inside TLS, and a server that is nothing of ours."""
-
-    async with pair(kit) as (stream, theirs):
-
-        def serve() -> ssl.SSLSocket:
-            return server_context(most=most).wrap_socket(
-                theirs, server_side=True, suppress_ragged_eofs=False
-            )
-
-        async with kit.tasks() as start:
-            serving = start(lambda: kit.thread(serve))
-            await stream.handshake(client_context(), NAME)
-            server: ssl.SSLSocket = await serving.result()
-        with server:
-            yield stream, server
-
-
-# Reading and writing
-
-
-# A peer that speaks while we do
-
-
-# Deadlines
+# Streams
 
 
 async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
@@ -108,15 +42,6 @@ async def test_the_callers_own_deadline_loses_no_octet(kit: Kit) -> None:
                 await stream.receive()
         peer.sendall(b"late")
         assert await stream.receive() == b"late"
-
-
-# Stopping
-
-
-# The last words
-
-
-# Handshakes
 
 
 async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -> None:
