@@ -2,8 +2,8 @@
 
 import asyncio
 import functools
-import sys
 import socket
+import sys
 import types
 from abc import abstractmethod
 from collections.abc import (

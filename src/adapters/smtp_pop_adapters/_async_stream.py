@@ -299,7 +299,7 @@ class Stream:
             if octets is None:  # as to a peer that is gone
                 return False
             wire.put(octets)
-        return False
+        return heed and wire.gone and self._has_spoken()
 
     async def handshake(
         self,
