@@ -6,6 +6,7 @@ how it is written is the codec's; here the two meet the octets.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from .._abnf import is_domain_or_literal
@@ -335,7 +336,7 @@ class Connection(Endpoint[Event]):
             kind = type(command).__name__
             raise LocalProtocolError(f"no reply is due to {kind}")
         if isinstance(command, (Ehlo, Lhlo)):
-            return Reply(250, (self.domain, *self._offers().lines))
+            return _hello(self.domain, self._offers().lines)
         return default_reply(command, self.domain, lmtp=self.lmtp)
 
     def _understand(self) -> Event | Signal | None:
@@ -642,3 +643,9 @@ class Connection(Endpoint[Event]):
         if self._trace:
             self._trace.content("C", content.data, octets)
         return data
+
+
+@lru_cache(maxsize=64)
+def _hello(domain: str, lines: tuple[str, ...]) -> Reply:
+    """Return the reply to EHLO, which connections share."""
+    return Reply(250, (domain, *lines))
