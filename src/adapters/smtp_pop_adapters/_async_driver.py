@@ -99,8 +99,8 @@ class Driver:
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
-        step: Callable[..., Request] = flow.send
-        outcome: object = None
+        send: Callable[..., Request] = flow.send
+        step, outcome = send, None
         try:
             while True:
                 try:
@@ -109,7 +109,8 @@ class Driver:
                     value: T = end.value
                     return value
                 try:
-                    step, outcome = flow.send, await self._carry_out(request)
+                    outcome = await self._carry_out(request)
+                    step = send
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
                 except LateError as late:

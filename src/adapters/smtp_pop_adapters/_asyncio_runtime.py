@@ -38,7 +38,7 @@ class Wire(asyncio.Protocol, AbstractWire):
         self.gone = False
         self._sock = sock
         self._transport: asyncio.Transport | None = None
-        self._arrived = bytearray()
+        self._arrived: bytes | bytearray = b""
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._end: float | None = None  # of the last wait, by the clock of the loop
@@ -56,10 +56,18 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def data_received(self, data: bytes) -> None:
         """Keep what has arrived; if nobody takes it, let the peer feel it."""
-        self._arrived += data
+        self._keep(data)
         if self._transport is not None and len(self._arrived) >= _FULL:
             self._transport.pause_reading()
         self.wake()
+
+    def _keep(self, data: bytes) -> None:
+        if not self._arrived:
+            self._arrived = data
+            return
+        if not isinstance(self._arrived, bytearray):
+            self._arrived = bytearray(self._arrived)
+        self._arrived += data
 
     def eof_received(self) -> bool:
         """Take note of the end; our side stays open."""
@@ -81,7 +89,7 @@ class Wire(asyncio.Protocol, AbstractWire):
         if not (self._ended or self.gone):
             with contextlib.suppress(OSError):
                 while data := self._sock.recv(_FULL):
-                    self._arrived += data
+                    self._keep(data)
         self._ended = self.gone = True
 
     # what a stream calls
@@ -100,8 +108,8 @@ class Wire(asyncio.Protocol, AbstractWire):
             self._lose()
         if not self._arrived:
             return b"" if self._ended else None
-        data = bytes(self._arrived[:most])
-        del self._arrived[:most]
+        data = bytes(self._arrived if most is None else self._arrived[:most])
+        self._arrived = self._arrived[len(data) :]
         room = len(self._arrived) < _FULL
         if self._transport is not None and room and not self.gone:
             self._transport.resume_reading()
@@ -161,7 +169,7 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def cut(self) -> None:
         """End the connection under whoever waits for it in another task."""
-        self._arrived.clear()
+        self._arrived = b""
         self._ended = True
         self.close()
         self.wake()

@@ -246,7 +246,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._for_block: Final = deadline(timeouts.block)
         self._denied = False  # the client for whom the peer speaks is not wanted
         self._mail: Mail | None = None
-        self._rcpts: list[Rcpt] = []
+        self._rcpts: list[Rcpt]  # of it
         self._end: EndOfMessage | None = None
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
@@ -352,7 +352,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             match command:
                 case Mail():
                     self._mail = command
-                    self._rcpts.clear()
+                    self._rcpts = []
                 case Rcpt():
                     self._rcpts.append(command)
                 case Ehlo(domain=name) | Helo(domain=name) | Lhlo(domain=name):
