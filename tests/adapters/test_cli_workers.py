@@ -95,6 +95,18 @@ def test_one_that_ends_is_started_again_with_its_share() -> None:
         assert (code, err) == (0, f"worker {it.pids['b']} has ended with -9\n")
 
 
+def test_all_of_many_may_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAUSE", "0.01")
+    shares = [f"share-{number}" for number in range(10)]
+    with running(*shares) as it:
+        for pid in it.pids.values():
+            os.kill(pid, signal.SIGKILL)
+        assert {it.next()[0] for _ in shares} == set(shares)
+        it.process.send_signal(signal.SIGTERM)
+        code, err = it.wait()
+        assert (code, err.count(" has ended with -9\n")) == (0, 10)
+
+
 def test_the_others_go_on_while_no_process_is_to_be_had(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

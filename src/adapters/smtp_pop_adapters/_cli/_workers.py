@@ -18,7 +18,7 @@ from ._values import reason
 T = TypeVar("T")
 
 _PAUSE: Final = 1.0  # seconds before a process that has ended is started again
-_MOST: Final = 10  # processes that may end by themselves
+_MOST: Final = 10  # processes that may end by themselves, or two of each share,
 _WHILE: Final = 60.0  # in so many seconds
 
 
@@ -35,7 +35,8 @@ class Workers(Generic[T]):
     def __init__(self, shares: Sequence[T], work: Callable[[T], None]) -> None:
         self._work: Final = work
         self._running: dict[int, T] = {}
-        self._ends: Final[deque[float]] = deque(maxlen=_MOST)
+        self._most: Final = max(_MOST, 2 * len(shares))
+        self._ends: Final[deque[float]] = deque(maxlen=self._most)
         self._troubles: Final = Troubles(_report)
         self._watched: Final = {*ENDING, signal.SIGCHLD}
         self._mask: Final = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
@@ -110,7 +111,7 @@ class Workers(Generic[T]):
         return shares
 
     def _check_ends(self) -> None:
-        if len(self._ends) == _MOST and self._ends[-1] - self._ends[0] < _WHILE:
+        if len(self._ends) == self._most and self._ends[-1] - self._ends[0] < _WHILE:
             self.stop()
             raise click.ClickException("workers end again and again")
 
