@@ -361,7 +361,7 @@ async def every_await(kit: Kit, function: Callable[[], Any]) -> None:
     while await kit.cancelled_at(number, function):
         await kit.checkpoint()
         number += 1
-    assert number > 10
+    assert number > 5
 
 
 @pytest.mark.parametrize("secure", [False, True])

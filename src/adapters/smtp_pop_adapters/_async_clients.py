@@ -151,19 +151,13 @@ class SmtpClient(_Client):
         the end, also if not all of it was wanted.
         """
         conn = self.connection
-        async with contextlib.AsyncExitStack() as stack:
-            if isinstance(content, AsyncGenerator):
-                await stack.enter_async_context(contextlib.aclosing(content))
-            return await self.run(
-                smtp.send_mail(
-                    conn,
-                    sender,
-                    recipients,
-                    content,
-                    chunking=chunking,
-                    progress=progress,
-                )
-            )
+        flow = smtp.send_mail(
+            conn, sender, recipients, content, chunking=chunking, progress=progress
+        )
+        if not isinstance(content, AsyncGenerator):
+            return await self.run(flow)
+        async with contextlib.aclosing(content):
+            return await self.run(flow)
 
     async def send_message(
         self,

@@ -10,7 +10,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from smtp_pop_core import Negotiated, Stopping
 
@@ -71,11 +71,14 @@ class Wire(ABC):
 
     Attributes:
         gone: Whether what is put is dropped, because the peer is gone.
+        at_once: Whether `look` finds what has arrived; else that takes two turns of the
+            loop.
     """
 
     __slots__ = ()
 
     gone: bool
+    at_once: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -89,6 +92,10 @@ class Wire(ABC):
         Args:
             most: How many octets at most; None: as many as there are.
         """
+
+    @abstractmethod
+    def look(self) -> None:
+        """Find what has arrived by now, so that `take` gives it."""
 
     @abstractmethod
     def put(self, data: bytes | memoryview) -> None:
@@ -141,6 +148,10 @@ class Runtime(ABC):
     @abstractmethod
     async def checkpoint(self) -> None:
         """Let others run, and be cancelled if that is wanted."""
+
+    @abstractmethod
+    async def heed_cancel(self) -> None:
+        """Be cancelled if that is wanted; others need not run."""
 
     @abstractmethod
     async def pause(self, seconds: float | None, bell: Bell | None) -> None:
@@ -196,6 +207,7 @@ class Stream:
     __slots__ = (
         "_deadline",
         "_early",
+        "_ran_on",
         "_resting",
         "_runtime",
         "_stop",
@@ -210,6 +222,7 @@ class Stream:
         self._deadline = Deadline(runtime.now)
         self._early: bytes | None = None  # received, but not asked for yet
         self._resting = False  # in a wait that can be interrupted
+        self._ran_on = False  # since the last read there was a write
         self._tls: Tls | None = None
         if stop is not None:
             stop.add(wire.wake)
@@ -254,13 +267,17 @@ class Stream:
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
-        await self._runtime.checkpoint()
+        self._ran_on = False
+        waited = False
         try:
             while True:
                 self._heed_stop()
                 left = self._deadline.left()  # also a peer that never pauses has one
                 if self._has_spoken(most):
+                    if not waited:  # others must run even if there is always something
+                        await self._runtime.checkpoint()
                     return self._take_early(most)
+                waited = True
                 self._resting = self._stop is not None
                 # no method in between, whose frame each idle session would keep
                 await self._wire.wait(read=True, write=False, seconds=left)
@@ -278,15 +295,20 @@ class Stream:
         Raises:
             TimeoutError: The deadline has passed.
         """
-        await self._runtime.checkpoint()
-        if heed:  # what has arrived by now is known after one more
-            await self._runtime.checkpoint()
-        if heed and not data:
-            return self._has_spoken()
         wire = self._wire
+        blind = heed and not wire.at_once
+        if self._ran_on or blind:
+            await self._runtime.checkpoint()
+            if blind:  # what has arrived by now is known after one more
+                await self._runtime.checkpoint()
+        else:  # a read lets others run, so not each write has to: a turn takes 15 us
+            await self._runtime.heed_cancel()
+        self._ran_on = True
+        if heed and not data:
+            return self._is_interrupted()
         left = memoryview(data)
         while (left or wire.unsent) and not wire.gone:
-            if heed and self._has_spoken():
+            if heed and self._is_interrupted():
                 if self._tls is None:  # else what was begun has to be sent to its end
                     wire.drop()
                 return True
@@ -407,6 +429,11 @@ class Stream:
             take = self._wire.take if self._tls is None else self._open
             self._early = take(most)
         return self._early is not None
+
+    def _is_interrupted(self) -> bool:
+        """Whether the peer has spoken by now, while we write."""
+        self._wire.look()
+        return self._has_spoken()
 
     def _open(self, most: int | None) -> bytes | None:
         """Return what has arrived inside TLS, as `Wire.take` does without."""

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from ._async_stream import Bell, End, Runtime
 from ._async_stream import Wire as AbstractWire
@@ -33,6 +34,8 @@ class Wire(asyncio.Protocol, AbstractWire):
         "_waiter",
         "gone",
     )
+
+    at_once: ClassVar[bool] = sys.platform != "win32"  # there, octets are on their way
 
     def __init__(self, sock: socket.socket) -> None:
         self.gone = False
@@ -115,6 +118,16 @@ class Wire(asyncio.Protocol, AbstractWire):
             self._transport.resume_reading()
         return data
 
+    def look(self) -> None:
+        """Find what has arrived by now, with no turn of the loop."""
+        if self._arrived or self._ended or not self.at_once:
+            return
+        with contextlib.suppress(OSError):  # there is nothing, or the loop finds it
+            if data := self._sock.recv(_FULL):
+                self.data_received(data)
+            else:
+                self.eof_received()
+
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest later."""
         if self._transport is not None and data and not self.gone:
@@ -196,6 +209,12 @@ class AsyncioRuntime(Runtime):
     async def checkpoint(self) -> None:
         """Let others run."""
         await asyncio.sleep(0)
+
+    async def heed_cancel(self) -> None:
+        """Be cancelled if that is wanted."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await asyncio.sleep(0)
 
     async def pause(self, seconds: float | None, bell: Bell | None) -> None:
         """Let so many seconds pass, or wait for the bell."""

@@ -44,6 +44,9 @@ class Wire(AbstractWire):
         except OSError:  # reset, unreachable, or a timeout of the system
             return b""
 
+    def look(self) -> None:
+        """Find nothing: `take` finds it itself."""
+
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest in `wait`."""
         self._unsent += data
@@ -118,6 +121,10 @@ class TrioRuntime(Runtime):
     async def checkpoint(self) -> None:
         """Let others run, and be cancelled if that is wanted."""
         await trio.lowlevel.checkpoint()
+
+    async def heed_cancel(self) -> None:
+        """Be cancelled if that is wanted."""
+        await trio.lowlevel.checkpoint_if_cancelled()
 
     async def pause(self, seconds: float | None, bell: Bell | None) -> None:
         """Let so many seconds pass, or wait for the bell."""
