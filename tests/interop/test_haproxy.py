@@ -132,7 +132,11 @@ class Place:
                 if row
             ]
             checks = {
-                (row["pxname"], row["svname"]): (row["status"], row["check_status"])
+                # "*" stands before the last result while the next check goes on
+                (row["pxname"], row["svname"]): (
+                    row["status"],
+                    row["check_status"].removeprefix("* "),
+                )
                 for row in table
                 if row["svname"] in ("one", "two")
             }
