@@ -157,3 +157,45 @@ def test_after_octets_were_dropped_the_search_begins_anew() -> None:
     buffer.drop(len(buffer))
     buffer.feed(b"\r\n")
     assert buffer.take_line(512) == b""
+
+
+def test_octets_are_taken_up_to_a_limit() -> None:
+    buffer = LineBuffer()
+    assert buffer.take(5) == b""
+    buffer.feed(b"firstsecond")
+    assert buffer.take(5) == b"first"
+    assert buffer.take(6) == b"second"
+    assert buffer.take(6) == b""
+    buffer.feed(b"third")
+    assert buffer.take(6) == b"third"
+    assert len(buffer) == 0
+
+
+@given(
+    st.data(),
+    STREAMS,
+    st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=8),
+)
+def test_what_is_put_back_is_taken_again(
+    data: st.DataObject, stream: bytes, steps: list[tuple[int, int]]
+) -> None:
+    buffer = LineBuffer()
+    for piece in data.draw(pieces(stream)):
+        buffer.feed(piece)
+    left = stream
+    for limit, kept in steps:
+        assert buffer.take(limit) == left[:limit]
+        back = left[:limit][kept:]
+        buffer.put_back(back)
+        left = back + left[limit:]
+        assert (len(buffer), buffer.peek()) == (len(left), left)
+    assert drain(buffer) == reference(left)[0]
+
+
+def test_a_line_that_was_searched_in_vain_may_be_put_back() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"QUIT\r")
+    assert buffer.take_line(512) is None
+    buffer.put_back(buffer.take(512))
+    buffer.feed(b"\n")
+    assert buffer.take_line(512) == b"QUIT"

@@ -14,13 +14,13 @@ from typing import Final
 from ._errors import ParseError
 
 _END: Final = b"\r\n.\r\n"
+_DOT: Final = ord(".")  # to ask whether bytes hold bytes takes 0.2 us more
 # What may stand at the end of a block and matters for the next one, longest first.
 _BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
 
 # bytes.find needs up to twice the time for these.
 _DOT_LINE: Final = re.compile(rb"\r\n\.")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_END_LINE: Final = re.compile(rb"\r\n\.\r\n")
 
 
 class Unstuffer:
@@ -31,18 +31,24 @@ class Unstuffer:
     Attributes:
         ended: Whether the line of one dot was seen.
         rest: The octets behind it; they belong to what follows the content.
-        bare: Whether a CR without LF or an LF without CR was seen.  It stays in the
-            content and ends nothing, but another reader may think otherwise.
     """
 
-    __slots__ = ("_before", "_line_ends", "bare", "ended", "rest")
+    __slots__ = ("_before", "_line_ends", "ended", "rest")
 
     def __init__(self) -> None:
         self._before = b"\r\n"  # one of _BEGUN, or b"": the content begins with a line
         self._line_ends = _line_end_finder()
         self.ended = False
         self.rest = b""
-        self.bare = False
+
+    @property
+    def bare(self) -> bool:
+        """Whether a CR without LF or an LF without CR was seen.
+
+        It stays in the content and ends nothing, but another reader may think
+        otherwise.
+        """
+        return self._line_ends.newlines not in (None, "\r\n")
 
     def feed(self, data: bytes) -> bytes:
         """Return the content that is certain now, perhaps b"".
@@ -52,36 +58,36 @@ class Unstuffer:
         if self.ended:
             self.rest += data
             return b""
+        if _DOT in data or len(self._before) > 2 or len(data) < 2:
+            return self._without_dots(data)
+        # Nothing ends here, and nothing is to be undone.
+        self._line_ends.decode(data.decode("latin-1"))
+        self._before = _begun(data) if data[-1] in b"\r\n" else b""
+        return data
+
+    def _without_dots(self, data: bytes) -> bytes:
         before = self._before
-        if b"." not in data and b"." not in before and len(data) >= len(_END):
-            self._look_at(data)  # no end, and nothing to undo
-            self._before = _begun(data)
-            return data
         block = content = before + data
-        if b"." in block and (found := _DOT_LINE.search(block)):
-            block = self._up_to_end(block, found.start())
-            # One pass; bytes.replace makes two.
-            content = b"\r\n".join(block.split(b"\r\n."))
-        self._look_at(block[len(before) :])
+        if found := _DOT_LINE.search(block):
+            block = content = self._up_to_end(block, found.start())
+            if found.end() <= len(block):
+                # bytes.split takes up to twice as long, bytes.replace thrice.
+                content = b"\r\n".join(_DOT_LINE.split(block))
+        self._line_ends.decode(block[len(before) :].decode("latin-1"))
         if not self.ended:
             self._before = _begun(block)
             if self._before == b"\r\n.\r":
                 content = content[:-1]
         return content[min(len(before), 2) :]  # of before, CRLF or CR was returned
 
-    def _look_at(self, block: bytes) -> None:
-        if not self.bare:
-            self._line_ends.decode(block.decode("latin-1"))
-            self.bare = self._line_ends.newlines not in (None, "\r\n")
-
     def _up_to_end(self, block: bytes, start: int) -> bytes:
         """Cut off the line of one dot, if it is there, and what stands behind it."""
-        found = _END_LINE.search(block, start)
-        if not found:
+        if block.rfind(_END) < start:  # in half the time of a search
             return block
+        end = block.find(_END, start)
         self.ended = True
-        self.rest = block[found.end() :]
-        return block[: found.start() + 2]  # the CRLF before the dot is content
+        self.rest = block[end + len(_END) :]
+        return block[: end + 2]  # the CRLF before the dot is content
 
 
 class Stuffer:
@@ -120,7 +126,7 @@ class Stuffer:
         self.octets += len(wire)
         dot_first = self._at_line_start and wire.startswith(b".")
         self._at_line_start = wire.endswith(b"\n")
-        if b"." in wire:
+        if _DOT in wire:
             wire = _DOT_LINE.sub(b"\r\n..", wire)
         return b"." + wire if dot_first else wire
 
@@ -242,10 +248,7 @@ def _begun(block: bytes) -> bytes:
     """Return how much of the end of the content a block ends with."""
     if not block.endswith(_BEGUN):
         return b""
-    for begun in _BEGUN:
-        if block.endswith(begun):
-            return begun
-    return b""
+    return next(begun for begun in _BEGUN if block.endswith(begun))
 
 
 def _line_end_finder() -> IncrementalNewlineDecoder:

@@ -56,6 +56,25 @@ class LineBuffer:
             self._data = b""
             self._start = self._searched = 0
 
+    def take(self, limit: int) -> bytes:
+        """Remove what is there, up to limit octets, and return it."""
+        data = self._data
+        if self._start or len(data) > limit or isinstance(data, bytearray):
+            taken = self.peek(limit)
+            self.drop(len(taken))
+            return taken
+        self._data = b""
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Put the last octets of what was just taken where they were."""
+        if self._start >= len(data):
+            self._start -= len(data)
+        else:
+            self._data = data + self.peek()
+            self._start = 0
+        self._searched = self._start
+
     def take_line(self, limit: int) -> bytes | None:
         """Remove the next line and return it without its CRLF.
 

@@ -17,6 +17,7 @@ from .._events import MessageData
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import CLIENT, PAUSED, SERVER, Role, Signal
+from .._values import unchecked
 from ._codec import (
     BadLine,
     Codec,
@@ -81,6 +82,7 @@ _OF_MESSAGES: Final = frozenset(
 )
 """What serves a message or its sender, or the end; all else is idle."""
 _TOLERANCES: Final = Tolerances()
+_data: Final = unchecked(MessageData)
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient, Data})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -340,14 +342,17 @@ class Connection(Endpoint[Event]):
         return default_reply(command, self.domain, lmtp=self.lmtp)
 
     def _understand(self) -> Event | Signal | None:
-        state = self._session.here.state
+        session = self._session
+        state = session.here.state
         if state is _CLOSED:
             return None
         if state is _TLS:
             return None if self._eof else PAUSED
-        if self.role is SERVER:
-            return self._next_command(state)
-        return self._next_reply()
+        if self.role is CLIENT:
+            return self._next_reply()
+        if state in CONTENT and not session.unanswered:
+            return self._next_content(state)
+        return self._next_command(state)
 
     def _next_reply(self) -> Reply | None:
         longest = self.limits.reply_line
@@ -415,8 +420,6 @@ class Connection(Endpoint[Event]):
                 return PAUSED
             self._connect_told = True
             return Connect()
-        if state in CONTENT:
-            return self._next_content(state)
         if self._dropping is not None:
             return self._drop()
         in_auth = state is _AUTH
@@ -538,25 +541,31 @@ class Connection(Endpoint[Event]):
             )
 
     def _next_content(self, state: State) -> Event | None:
-        session, content = self._session, self._content
+        content = self._content
         in_chunk = state is not _DATA
-        while session.chunk if in_chunk else not content.ended:
-            if not len(self._buffer):
-                return None
-            if in_chunk:
-                block, count = content.take_chunk(self._buffer, session.chunk)
-                session.take_octets(count)
-            else:
-                block = content.take(self._buffer)
-            if block:
-                if self._trace:
-                    self._trace.content("C", block, len(block))
-                return MessageData(block)
+        block = self._next_of_chunk() if in_chunk else content.take(self._buffer)
+        if block:
+            if self._trace:
+                self._trace.content("C", block, len(block))
+            return _data(block)
+        session = self._session
+        if session.chunk if in_chunk else not content.ended:
+            return None
         last = state is not State.CHUNK
         refusal = content.refusal(complete=last)
         end = EndOfMessage(refusal) if last else EndOfChunk(refusal)
         session.take(end)
         return end
+
+    def _next_of_chunk(self) -> bytes:
+        """Take octets of the open chunk; b"" where none are left, or there yet."""
+        session = self._session
+        while session.chunk and len(self._buffer):
+            block, count = self._content.take_chunk(self._buffer, session.chunk)
+            session.take_octets(count)
+            if block:
+                return block
+        return b""
 
     def _send_reply(self, reply: object) -> bytes:
         if not isinstance(reply, Reply):

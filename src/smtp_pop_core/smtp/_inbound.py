@@ -63,12 +63,17 @@ class Inbound:
         """Take from the buffer what belongs to the content, and return its octets.
 
         Returns:
-            The octets without transparency; b"" where none of them are certain yet.
+            The octets without transparency; b"" where no more of them are certain yet,
+            or the content has ended.
         """
-        data = buffer.peek(self._block)
-        block = self._unstuffer.feed(data)
-        buffer.drop(len(data) - len(self._unstuffer.rest))
-        return self._counted(block)
+        unstuffer = self._unstuffer
+        while not unstuffer.ended and (data := buffer.take(self._block)):
+            content = unstuffer.feed(data)
+            if unstuffer.ended:
+                buffer.put_back(unstuffer.rest)
+            if block := self._counted(content):
+                return block
+        return b""
 
     def take_chunk(self, buffer: LineBuffer, most: int) -> tuple[bytes, int]:
         """Take octets of a chunk from the buffer.
@@ -88,10 +93,10 @@ class Inbound:
 
     def _counted(self, block: bytes) -> bytes:
         before = self._octets
-        self._octets += len(block)
-        if not self._eight_bit_allowed and not block.isascii():
+        self._octets = octets = before + len(block)
+        if not (self._eight_bit_allowed or block.isascii()):
             self._eight_bit_seen = True
-        if self._largest is None or self._octets <= self._largest:
+        if self._largest is None or octets <= self._largest:
             return block
         return block[: max(0, self._largest - before)]
 
