@@ -522,3 +522,20 @@ def test_its_row_moves_both_sides() -> None:
     talk(sender, receiver, NOTE, Response(OK))
     for side in (sender, receiver):
         assert side.state is State.AUTHORIZATION
+
+
+def test_what_reads_its_command_need_not_be_hashable() -> None:
+    class Reading:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, arguments: str) -> Noted:
+            return read_note(arguments)
+
+    class XNoted(Capability):
+        tag = "X-NOTE"
+        verbs: ClassVar = (Verb("XNOT", Noted, Reading(), write_note),)
+        rows: ClassVar = XNote.rows
+
+    server = server_with(XNoted())
+    server.receive_data(b"XNOT 1 hello\r\n")
+    assert server.next_event() == NOTE

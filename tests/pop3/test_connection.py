@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -428,3 +429,9 @@ def test_an_exchange_can_go_on_after_what_could_not_be_sent() -> None:
     with pytest.raises(LocalProtocolError, match="longer than a line may be"):
         client.send(pop3.AuthResponse(b"x" * 9_300))
     assert client.send(pop3.AuthResponse(b"x")) == b"eA==\r\n"
+
+
+def test_a_connection_can_be_referred_to_weakly() -> None:
+    conn = pop3.Connection(SERVER)
+    assert weakref.ref(conn)() is conn
+    assert not hasattr(conn, "__dict__")

@@ -233,7 +233,7 @@ def all_but(*states: State) -> list[State]:
 
 def session_in(state: State) -> Session:
     session = Session()
-    session.unanswered.clear()
+    session.unanswered = ()
     session.state = state
     session.offered = ALL
     return session
@@ -695,7 +695,7 @@ class Frob(pop3.Command):
 def test_a_table_of_a_capability_holds_for_its_session_alone() -> None:
     table: pop3.Table = {State.TRANSACTION: {Frob: {OK: State.AUTHORIZATION}}}
     session = Session([table, {}], {Frob: "X-FROB"})
-    session.unanswered.clear()
+    session.unanswered = ()
     session.state = State.TRANSACTION
     with pytest.raises(NotOffered):
         session.command(Frob())

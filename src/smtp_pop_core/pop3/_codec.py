@@ -4,9 +4,10 @@ Text is decoded and encoded here, and for responses in `_response_codec`, and no
 else.  A reader raises BadLine, which holds the response that is due.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .._abnf import number, upper
 from .._base64 import decode_base64, encode_base64
@@ -166,6 +167,21 @@ _VERBS: Final = (
     Verb("UTF8", Utf8, _no_argument(Utf8()), _write_nothing),
     Verb("LANG", Lang, _read_lang, _write_lang),
 )
+_Readers: TypeAlias = Mapping[bytes, tuple[type[Command], Callable[[str], Command]]]
+_Writers: TypeAlias = Mapping[type[Command], tuple[str, Callable[[Any], str]]]
+
+
+def _tables(more: tuple[Verb, ...]) -> tuple[_Readers, _Writers]:
+    """Return the readers and writers of all verbs, and of these."""
+    verbs = (*_VERBS, *more)
+    readers = {each.name.encode("ascii"): (each.command, each.read) for each in verbs}
+    writers = {each.command: (each.name, each.write) for each in verbs}
+    return readers, {AuthList: ("AUTH", _write_nothing), **writers}
+
+
+_shared: Final = lru_cache(maxsize=32)(_tables)
+
+
 _LOGIN: Final = frozenset({User, Pass, Apop})  # their arguments may be UTF-8
 
 
@@ -176,19 +192,21 @@ class Codec:
         utf8: Whether names and passwords may hold UTF-8.
     """
 
+    __slots__ = (
+        "_by_kind",
+        "_by_verb",
+        "_longest",
+        "utf8",
+    )
+
     def __init__(self, capabilities: Iterable[Capability], limits: Limits) -> None:
         self.utf8 = False
         self._longest = limits.pop3_command_line
-        self._by_verb: dict[bytes, tuple[type[Command], Callable[[str], Command]]] = {}
-        self._by_kind: dict[type[Command], tuple[str, Callable[[Any], str]]] = {
-            AuthList: ("AUTH", _write_nothing)
-        }
-        for verb in (
-            *_VERBS,
-            *(verb for capability in capabilities for verb in capability.verbs),
-        ):
-            self._by_verb[verb.name.encode("ascii")] = verb.command, verb.read
-            self._by_kind[verb.command] = verb.name, verb.write
+        more = tuple(verb for each in capabilities for verb in each.verbs)
+        try:
+            self._by_verb, self._by_kind = _shared(more)
+        except TypeError:  # one of them cannot be hashed
+            self._by_verb, self._by_kind = _tables(more)
 
     def read_command(
         self, line: bytes, check: Callable[[type[Command]], None]

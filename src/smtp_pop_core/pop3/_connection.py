@@ -112,6 +112,26 @@ class Connection(Endpoint[Event]):
         ValueError: The domain or the time-stamp is none.
     """
 
+    __slots__ = (
+        "_bad_commands",
+        "_codec",
+        "_connect_told",
+        "_has_codes",
+        "_idle_commands",
+        "_known",
+        "_line_ends",
+        "_reader",
+        "_refused_commands",
+        "_session",
+        "_stuffer",
+        "_tolerances",
+        "_trace",
+        "_unstuffer",
+        "capabilities",
+        "last_response",
+        "timestamp",
+    )
+
     def __init__(
         self,
         role: Role,

@@ -17,15 +17,14 @@ back until its end.  -ERR that nobody asked for closes: a server that gives up m
 so.  Any other response with nothing unanswered is an error of the peer.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from .._errors import OutOfOrder, ParseError
 from .._table import Cell as _Cell
-from .._table import Moves, Place, places
+from .._table import Moves, Place, places, with_last, without_first
 from ._commands import (
     Apop,
     Auth,
@@ -219,7 +218,7 @@ class Session:
         tables = [table for table in tables if table]
         self._needs = {**_NEEDS, **needs} if needs else _NEEDS
         self._places = _places(tables) if tables else _STANDARD
-        self.unanswered: deque[tuple[Command, Moves[State]]] = deque()
+        self.unanswered: Sequence[tuple[Command, Moves[State]]] = ()
         self.offered: frozenset[str] = frozenset()
         self.tls = tls
         self.utf8 = False
@@ -292,7 +291,8 @@ class Session:
         """Take a command that has been checked."""
         moves = self._ahead.moves[type(command)]
         self._ahead = moves.success
-        self.unanswered.append((command, moves))
+        last, queue = (command, moves), self.unanswered
+        self.unanswered = with_last(queue, last) if queue else (last,)
 
     def response(self, response: Response) -> Command | None:
         """Take a response that was sent or received, and return what it answers.
@@ -321,7 +321,8 @@ class Session:
             there = remembered.by_class[cls]
         if there is None:
             raise ParseError(f"{cls.name} is no answer to {type(command).__name__}")
-        self.unanswered.popleft()
+        queue = self.unanswered
+        self.unanswered = without_first(queue) if len(queue) > 1 else ()
         self.here = there
         if not self.unanswered or there.state is _CLOSED:
             self._ahead = there
