@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from adapting import HOST, Adapter
+from adapting import HOST
 from certificates import NAME, client_context, server_context
 from cutting import octets
+from door import Door, Serving
 from loopback import Raw
 from smtp_pop_core import Limits, Timeouts, pop3, smtp
 from smtp_pop_core.proxy import (
@@ -61,32 +62,19 @@ GOODBYES: Final = {
 SESSIONS: Final = {name: GREETINGS[name] + GOODBYES[name] for name in GREETINGS}
 
 
-class Serving:
-    """A server of one adapter, and a client that blocks."""
+def visit(
+    serving: Serving, protocol: str, client: Callable[[Any], T], **options: Any
+) -> T:
+    """Serve while a client is called with the address; return what it returns."""
+    met.clear()
+    answers: list[T] = []
 
-    def __init__(self, adapter: Adapter) -> None:
-        self._adapter = adapter
+    def meet(door: Door) -> None:
+        answers.append(client(door.server.addresses[0]))
 
-    def __call__(self, protocol: str, client: Callable[[Any], T], **options: Any) -> T:
-        """Serve while the client is called with the address; return what it returns."""
-        met.clear()
-        options["domain"] = "mx.example"
-        application: Any = {"smtp": Receiver, "pop3": Reader}[protocol]
-        answers: list[T] = []
-
-        async def run() -> None:
-            serving = self._adapter.serve(protocol, application, **options)
-            async with serving as server:
-                address = server.addresses[0]
-                answers.append(await self._adapter.thread(lambda: client(address)))
-
-        self._adapter.run(run)
-        return answers[0]
-
-
-@pytest.fixture
-def serving(adapter: Adapter) -> Serving:
-    return Serving(adapter)
+    application: Any = {"smtp": Receiver, "pop3": Reader}[protocol]
+    serving(protocol, meet, application=application, **options)
+    return answers[0]
 
 
 def saying(*pieces: bytes) -> Callable[[tuple[str, int]], bytes]:
@@ -144,7 +132,7 @@ def _advance(step: Callable[[], T], sock: socket.socket, incoming: ssl.MemoryBIO
 def test_the_client_is_where_its_proxy_says(
     serving: Serving, protocol: str, header: bytes, place: tuple[str, int]
 ) -> None:
-    heard = serving(protocol, saying(header + b"QUIT\r\n"), **TRUSTED)
+    heard = visit(serving, protocol, saying(header + b"QUIT\r\n"), **TRUSTED)
     assert heard == SESSIONS[protocol]
     assert [(peer.address, peer.port) for peer in met] == [place]
 
@@ -157,20 +145,20 @@ def test_tls_begins_behind_the_header(
     """SMTP-PROXY-2.2-m: header and ClientHello in one segment."""
     talk = saying_inside_tls(header, b"QUIT\r\n")
     tls = {"tls": server_context(), "implicit_tls": True}
-    assert serving(protocol, talk, **tls, **TRUSTED) == SESSIONS[protocol]
+    assert visit(serving, protocol, talk, **tls, **TRUSTED) == SESSIONS[protocol]
     assert [peer.tls for peer in met] == [True]
     assert met[0].address in ("192.0.2.1", "2001:db8::1")
 
 
 @pytest.mark.parametrize("header", [LINE, FULL])
 def test_a_header_may_come_in_single_octets(serving: Serving, header: bytes) -> None:
-    heard = serving("smtp", saying(*octets(header + b"QUIT\r\n")), **TRUSTED)
+    heard = visit(serving, "smtp", saying(*octets(header + b"QUIT\r\n")), **TRUSTED)
     assert heard == SESSIONS["smtp"]
     assert [peer.proxy is None for peer in met] == [False]
 
 
 def test_a_proxy_that_speaks_for_itself_is_the_client(serving: Serving) -> None:
-    heard = serving("smtp", saying(LOCAL + b"QUIT\r\n"), **TRUSTED)
+    heard = visit(serving, "smtp", saying(LOCAL + b"QUIT\r\n"), **TRUSTED)
     assert heard == SESSIONS["smtp"]
     assert [peer.address for peer in met] == [HOST]
 
@@ -181,13 +169,13 @@ def test_a_proxy_that_sends_no_header_hears_nothing(
     serving: Serving, first: bytes, tls: dict[str, Any]
 ) -> None:
     """SMTP-PROXY-2-b."""
-    assert serving("smtp", saying(first), **tls, **TRUSTED) == b""
+    assert visit(serving, "smtp", saying(first), **tls, **TRUSTED) == b""
     assert met == []
 
 
 def test_a_proxy_that_is_silent_is_not_waited_for(serving: Serving) -> None:
     limits = Limits(timeouts=Timeouts(proxy=SOON))
-    assert serving("smtp", saying(), limits=limits, **TRUSTED) == b""
+    assert visit(serving, "smtp", saying(), limits=limits, **TRUSTED) == b""
     assert met == []
 
 
@@ -196,7 +184,7 @@ def test_a_header_of_others_is_a_bad_command(
     serving: Serving, networks: list[str] | None
 ) -> None:
     """SEC-PROXY-SPOOF-a."""
-    heard = serving("smtp", saying(LINE + b"QUIT\r\n"), proxy_protocol=networks)
+    heard = visit(serving, "smtp", saying(LINE + b"QUIT\r\n"), proxy_protocol=networks)
     assert heard == (
         GREETINGS["smtp"] + b"500 5.5.1 Command not recognized\r\n" + GOODBYES["smtp"]
     )
@@ -209,7 +197,8 @@ def test_a_socket_for_both_families_knows_its_proxies(serving: Serving) -> None:
         ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
     )
     port = listener.getsockname()[1]
-    heard = serving(
+    heard = visit(
+        serving,
         "smtp",
         lambda _: saying(LINE + b"QUIT\r\n")((HOST, port)),
         sock=listener,
@@ -236,7 +225,7 @@ def test_unix_sockets_are_trusted_by_a_word(serving: Serving, tmp_path: Path) ->
         raw.close()
         return said
 
-    heard = serving("smtp", talk, sock=listener, proxy_protocol=["unix"])
+    heard = visit(serving, "smtp", talk, sock=listener, proxy_protocol=["unix"])
     assert heard == ["220 mx.example ESMTP", "221 2.0.0 mx.example closing"]
     assert [(peer.address, peer.port) for peer in met] == [("/run/client", 0)]
 
@@ -247,4 +236,4 @@ def test_what_is_no_network_is_found_before_a_server_listens(
     serving: Serving, protocol: str, network: str
 ) -> None:
     with pytest.raises(ValueError, match=r"network|address|bits"):
-        serving(protocol, saying(), proxy_protocol=[network])
+        visit(serving, protocol, saying(), proxy_protocol=[network])
