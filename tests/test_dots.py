@@ -281,6 +281,14 @@ def test_every_cut_of_the_content_gives_the_same_wire(
 
 
 @pytest.mark.parametrize(("content", "wire"), PAIRS)
+def test_what_was_surveyed_gives_the_same_wire(content: bytes, wire: bytes) -> None:
+    for cut in every_cut(content):
+        stuffer = Stuffer()
+        sent = b"".join([stuffer.feed(block, surveyed=True) for block in cut])
+        assert sent + stuffer.end() == wire
+
+
+@pytest.mark.parametrize(("content", "wire"), PAIRS)
 def test_content_with_lf_is_sent_with_crlf(content: bytes, wire: bytes) -> None:
     lines = content.replace(b"\r\n", b"\n")
     assert encode(lines, lf_ends_lines=True) == wire

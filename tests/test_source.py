@@ -88,6 +88,23 @@ def test_what_can_be_read_twice_is_surveyed(
 
 
 @pytest.mark.parametrize(
+    ("content", "only_crlf"),
+    [
+        (b"a\r\nb", True),
+        (b"a\r\nb\nc", False),
+        (io.BytesIO(b"a\r\nb"), False),  # somebody else may write to a file
+        ([b"a\r\nb"], False),
+    ],
+)
+def test_only_octets_that_nobody_changes_are_known_to_have_no_bare_line_end(
+    content: Sendable, only_crlf: bool
+) -> None:
+    source = Source(content, 3)
+    Driver(Peer()).run(source.survey())
+    assert source.only_crlf is only_crlf
+
+
+@pytest.mark.parametrize(
     "content",
     [
         [b"a\r"],

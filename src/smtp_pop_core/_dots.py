@@ -106,12 +106,15 @@ class Stuffer:
         self._held = b""  # a CR at the end of a block, until the next octet is known
         self.octets = 0
 
-    def feed(self, data: bytes, *, lf_ends_lines: bool = False) -> bytes:
+    def feed(
+        self, data: bytes, *, lf_ends_lines: bool = False, surveyed: bool = False
+    ) -> bytes:
         """Return the octets to send for a block, perhaps b"".
 
         Args:
             data: The block.
             lf_ends_lines: Send CRLF for a bare LF.
+            surveyed: It is known that only CRLF ends lines in all of the content.
 
         Raises:
             ParseError: There is a bare CR, or a bare LF that ends no line.  The state
@@ -119,7 +122,9 @@ class Stuffer:
         """
         block = self._held + data
         whole = block.removesuffix(b"\r")
-        wire = _with_crlf(whole, lf_ends_lines=lf_ends_lines)
+        wire = whole
+        if not surveyed:
+            wire = _with_crlf(whole, lf_ends_lines=lf_ends_lines)
         self._held = block[len(whole) :]
         if not wire:
             return b""

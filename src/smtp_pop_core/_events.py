@@ -19,6 +19,13 @@ class MessageData:
 
     data: bytes
     lf_ends_lines: bool = field(default=False, compare=False, repr=False)
+    # Only `surveyed` sets it.
+    _surveyed: bool = field(default=False, init=False, compare=False, repr=False)
+
+    @property
+    def surveyed(self) -> bool:
+        """Whether all of the content was looked through, and only CRLF ends lines."""
+        return self._surveyed
 
     def __post_init__(self) -> None:
         if type(self.data) is not bytes:
@@ -27,6 +34,16 @@ class MessageData:
 
 # For octets that are known to be bytes.
 checked_data: Final = unchecked(MessageData)
+
+
+def surveyed(data: bytes) -> MessageData:
+    """Return a block of content that was looked through, and only CRLF ends its lines.
+
+    To look through it once more when it is sent takes as long as all else of sending.
+    """
+    block = MessageData(data)
+    object.__setattr__(block, "_surveyed", True)
+    return block
 
 
 @dataclass(frozen=True, slots=True)

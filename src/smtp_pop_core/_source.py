@@ -53,12 +53,14 @@ class Source:
 
     Attributes:
         head: After a survey: the beginning of the content, up to a block of it.
+        only_crlf: After a survey without an error: nobody can change the content, and
+            only CRLF ends its lines.
 
     Raises:
         TypeError: It is nothing that can be sent.
     """
 
-    __slots__ = ("_block", "_content", "head", "piece")
+    __slots__ = ("_block", "_content", "head", "only_crlf", "piece")
 
     piece: Callable[[], Flow[bytes]]
 
@@ -66,6 +68,7 @@ class Source:
         self._content = content
         self._block = block
         self.head = b""
+        self.only_crlf = False
         match content:
             case bytes():
                 offsets = iter(range(0, len(content), block))
@@ -107,6 +110,7 @@ class Source:
             survey = Survey()
             survey.feed(content)
             self.head = content[: self._block]
+            self.only_crlf = not survey.bare_lf
         elif isinstance(content, _Seekable) and (
             yield Ask(content.seekable, quick=True)
         ):

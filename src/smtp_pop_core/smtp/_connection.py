@@ -647,7 +647,11 @@ class Connection(Endpoint[Event]):
             octets = len(data)
         else:
             octets = -self._stuffer.octets
-            data = self._stuffer.feed(content.data, lf_ends_lines=content.lf_ends_lines)
+            data = self._stuffer.feed(
+                content.data,
+                lf_ends_lines=content.lf_ends_lines,
+                surveyed=content.surveyed,
+            )
             octets += self._stuffer.octets
         if self._trace:
             self._trace.content("C", content.data, octets)

@@ -12,7 +12,7 @@ from .._errors import (
     PolicyError,
     RemoteProtocolError,
 )
-from .._events import MessageData
+from .._events import MessageData, surveyed
 from .._flow import Flow
 from .._progress import Progress, Told
 from .._source import Sendable, Source
@@ -281,7 +281,11 @@ class _Sending:
             self._check_bits(block)
             if counted is not None:
                 yield from counted.feed(block)
-            data = conn.send(MessageData(block, lf_ends_lines=True))
+            data = conn.send(
+                surveyed(block)
+                if source.only_crlf
+                else MessageData(block, lf_ends_lines=True)
+            )
         if counted is not None:
             yield from counted.finish()
         data += conn.send(EndOfMessage())
