@@ -151,18 +151,22 @@ def test_the_session_ends_at_once_however_it_is_cut(kind: str, line: bytes) -> N
     assert end == ConnectionClosed()
 
 
+@pytest.mark.parametrize("octets", [600, 20_000])  # of a command, and of AUTH
 @kinds
-def test_a_request_that_is_longer_than_a_line_may_be_is_one_as_well(kind: str) -> None:
+def test_a_request_that_is_longer_than_a_line_may_be_is_one_as_well(
+    kind: str, octets: int
+) -> None:
     conn = greeted(kind)
-    conn.receive_data(b"POST /" + b"x" * 600 + b" HTTP/1.1" + BODY)
+    conn.receive_data(b"POST /" + b"x" * octets + b" HTTP/1.1" + BODY)
     answer(conn, conn.next_event())
     assert conn.closed
 
 
+@pytest.mark.parametrize("octets", [600, 20_000])
 @kinds
-def test_other_lines_that_are_too_long_end_nothing(kind: str) -> None:
+def test_other_lines_that_are_too_long_end_nothing(kind: str, octets: int) -> None:
     conn = greeted(kind)
-    conn.receive_data(b"x" * 600 + BODY)
+    conn.receive_data(b"x" * octets + BODY)
     answer(conn, conn.next_event())
     assert not conn.closed
 
