@@ -83,6 +83,7 @@ _OF_MESSAGES: Final = frozenset(
 """What serves a message or its sender, or the end; all else is idle."""
 _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
+_END_OF_MESSAGE: Final = EndOfMessage()
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient, Data})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -553,7 +554,11 @@ class Connection(Endpoint[Event]):
             return None
         last = state is not State.CHUNK
         refusal = content.refusal(complete=last)
-        end = EndOfMessage(refusal) if last else EndOfChunk(refusal)
+        end: EndOfMessage | EndOfChunk
+        if last:
+            end = EndOfMessage(refusal) if refusal else _END_OF_MESSAGE
+        else:
+            end = EndOfChunk(refusal)
         session.take(end)
         return end
 

@@ -26,6 +26,7 @@ class Inbound:
 
     __slots__ = (
         "_bare_allowed",
+        "_bare_allowed_in_chunks",
         "_block",
         "_eight_bit_allowed",
         "_eight_bit_seen",
@@ -52,7 +53,8 @@ class Inbound:
         self._largest: Final = largest
         self._octets = 0
         self._unstuffer: Final = Unstuffer()
-        self._survey: Final = None if tolerances.bare_line_ends_in_chunks else Survey()
+        self._survey: Survey | None = None  # of chunks, where it matters
+        self._bare_allowed_in_chunks: Final = tolerances.bare_line_ends_in_chunks
 
     @property
     def ended(self) -> bool:
@@ -87,7 +89,9 @@ class Inbound:
         """
         octets = buffer.peek(min(most, self._block))
         buffer.drop(len(octets))
-        if self._survey is not None:
+        if not self._bare_allowed_in_chunks:
+            if self._survey is None:
+                self._survey = Survey()
             self._survey.feed(octets)
         return self._counted(octets), len(octets)
 
