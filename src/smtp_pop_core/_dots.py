@@ -58,29 +58,41 @@ class Unstuffer:
         if self.ended:
             self.rest += data
             return b""
-        if _DOT in data or len(self._before) > 2 or len(data) < 2:
-            return self._without_dots(data)
-        # Nothing ends here, and nothing is to be undone.
+        if not data:
+            return b""
+        before = self._before
+        if data[0] != _END[len(before)] and len(before) < 4:
+            before = b""  # it does not go on
+        block = before + data if before else data
+        found = _DOT_LINE.search(block) if _DOT in block else None
+        if before or found:
+            return self._without_dots(block, len(before), found)
         self._line_ends.decode(data.decode("latin-1"))
         self._before = _begun(data) if data[-1] in b"\r\n" else b""
         return data
 
-    def _without_dots(self, data: bytes) -> bytes:
-        before = self._before
-        if data and data[0] != _END[len(before)] and len(before) < 4:
-            before = b""  # nothing goes on here; to join them is to copy all
-        block = content = before + data
-        if found := _DOT_LINE.search(block):
+    def _without_dots(
+        self, block: bytes, known: int, found: re.Match[bytes] | None
+    ) -> bytes:
+        """Return the content of a block that may hold an end, or dots to take away.
+
+        Args:
+            block: The octets.
+            known: How many of them were there before.
+            found: The first dot that begins a line.
+        """
+        content = block
+        if found:
             block = content = self._up_to_end(block, found.start())
             if found.end() <= len(block):
                 # bytes.split takes up to twice as long, bytes.replace thrice.
                 content = b"\r\n".join(_DOT_LINE.split(block))
-        self._line_ends.decode(block[len(before) :].decode("latin-1"))
+        self._line_ends.decode(block[known:].decode("latin-1"))
         if not self.ended:
             self._before = _begun(block)
             if self._before == b"\r\n.\r":
                 content = content[:-1]
-        return content[min(len(before), 2) :]  # of before, CRLF or CR was returned
+        return content[min(known, 2) :]  # of these, CRLF or CR was returned
 
     def _up_to_end(self, block: bytes, start: int) -> bytes:
         """Cut off the line of one dot, if it is there, and what stands behind it."""
@@ -255,7 +267,7 @@ def _begun(block: bytes) -> bytes:
     """Return how much of the end of the content a block ends with."""
     if not block.endswith(_BEGUN):
         return b""
-    return next(begun for begun in _BEGUN if block.endswith(begun))
+    return next(filter(block.endswith, _BEGUN))
 
 
 def _line_end_finder() -> IncrementalNewlineDecoder:

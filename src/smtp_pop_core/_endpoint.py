@@ -19,6 +19,8 @@ from ._roles import NEED_DATA, Role, Signal
 
 E = TypeVar("E")
 
+_OCTETS: Final = (bytes, bytearray, memoryview)
+
 
 class Endpoint(ABC, Generic[E]):
     """One side of a connection: a buffer, and events of a class E.
@@ -111,7 +113,7 @@ class Endpoint(ABC, Generic[E]):
             LocalProtocolError: There was a b"" before.
             TypeError: They are no octets.
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
+        if not isinstance(data, _OCTETS):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not data:
             self._eof = True

@@ -33,7 +33,7 @@ class LineBuffer:
         if self._dropped:
             data = self._behind_dropped(data)
         if self._start == len(self._data):
-            self._data = bytes(data)
+            self._data = data if type(data) is bytes else bytes(data)
             self._start = self._searched = 0
             return
         if not isinstance(self._data, bytearray):

@@ -22,6 +22,9 @@ class Inbound:
             beyond is dropped.
         mail: The MAIL command of the transaction.
         block: Octets that are decoded in one go.
+
+    Attributes:
+        ended: Whether the end of the content has been received.
     """
 
     __slots__ = (
@@ -34,6 +37,7 @@ class Inbound:
         "_octets",
         "_survey",
         "_unstuffer",
+        "ended",
     )
 
     def __init__(
@@ -49,17 +53,13 @@ class Inbound:
             mail is not None and mail.body in (Body.EIGHT_BIT_MIME, Body.BINARYMIME)
         )
         self._eight_bit_seen = False
+        self.ended = False
         self._block: Final = block
         self._largest: Final = largest
         self._octets = 0
         self._unstuffer: Final = Unstuffer()
         self._survey: Survey | None = None  # of chunks, where it matters
         self._bare_allowed_in_chunks: Final = tolerances.bare_line_ends_in_chunks
-
-    @property
-    def ended(self) -> bool:
-        """Whether the end of the content has been received."""
-        return self._unstuffer.ended
 
     def take(self, buffer: LineBuffer) -> bytes:
         """Take from the buffer what belongs to the content, and return its octets.
@@ -69,9 +69,10 @@ class Inbound:
             or the content has ended.
         """
         unstuffer = self._unstuffer
-        while not unstuffer.ended and (data := buffer.take(self._block)):
+        while not self.ended and (data := buffer.take(self._block)):
             content = unstuffer.feed(data)
             if unstuffer.ended:
+                self.ended = True
                 buffer.put_back(unstuffer.rest)
             if block := self._counted(content):
                 return block
