@@ -11,7 +11,7 @@ from smtp_pop_core import Refusal
 from ._admission import Admission, Seat, Troubles
 from ._async_clients import Pop3Client, SmtpClient
 from ._async_driver import Driver
-from ._async_stream import Bell, Runtime, Stop, Stream, connect
+from ._async_stream import Bell, Runtime, Stop, Stream, Wire, connect
 from ._async_workers import Workers
 from ._log import log_mistake, new_session, report_mistake
 from ._options import (
@@ -249,18 +249,31 @@ async def open_stream(
     return Stream(runtime, await runtime.wire(sock), stop)
 
 
+async def _reached(
+    runtime: Runtime,
+    host: str,
+    port: int,
+    given: socket.socket | Wire | None,
+    timeout: float,
+) -> tuple[Stream, str]:
+    """Return the stream to a server, and the address of its end that is ours, or ""."""
+    if isinstance(given, Wire):
+        return Stream(runtime, given), ""
+    sock = given or await connect(runtime, host, port, timeout)
+    own = own_address(sock)
+    return await open_stream(runtime, sock), own
+
+
 async def open_smtp(
     runtime: Runtime,
     host: str,
     port: int,
-    sock: socket.socket | None,
+    given: socket.socket | Wire | None,
     timeout: float,
     options: SmtpClientOptions,
 ) -> SmtpClient:
     """Connect to an SMTP server, and begin."""
-    sock = sock or await connect(runtime, host, port, timeout)
-    own = own_address(sock)
-    stream = await open_stream(runtime, sock)
+    stream, own = await _reached(runtime, host, port, given, timeout)
     try:
         start = smtp_client(host, port, own, options)
         driver = Driver(runtime, stream, tls=start.tls)
@@ -276,13 +289,12 @@ async def open_pop3(
     runtime: Runtime,
     host: str,
     port: int,
-    sock: socket.socket | None,
+    given: socket.socket | Wire | None,
     timeout: float,
     options: Pop3ClientOptions,
 ) -> Pop3Client:
     """Connect to a POP3 server, and begin."""
-    sock = sock or await connect(runtime, host, port, timeout)
-    stream = await open_stream(runtime, sock)
+    stream, _ = await _reached(runtime, host, port, given, timeout)
     try:
         start = pop3_client(host, port, options)
         driver = Driver(runtime, stream, tls=start.tls)

@@ -97,6 +97,9 @@ class Wire(ABC):
     def look(self) -> None:
         """Find what has arrived by now, so that `take` gives it."""
 
+    async def hear(self) -> None:  # noqa: B027 - what most have heard by then
+        """Do so where it takes turns of the loop, after two of them."""
+
     @abstractmethod
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest in `wait`."""
@@ -301,6 +304,8 @@ class Stream:
             await self._runtime.checkpoint()
             if blind:  # what has arrived by now is known after one more
                 await self._runtime.checkpoint()
+                if self._early is None:
+                    await wire.hear()
         else:  # a read lets others run, so not each write has to: a turn takes 15 us
             await self._runtime.heed_cancel()
         self._ran_on = True

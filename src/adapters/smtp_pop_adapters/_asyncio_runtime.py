@@ -205,6 +205,132 @@ class Wire(asyncio.Protocol, AbstractWire):
             self._sock.shutdown(socket.SHUT_RDWR)
 
 
+class GivenWire(AbstractWire):
+    """A connection that was opened by others, and is owned from now on.
+
+    Args:
+        reader: What is read.
+        writer: What is written.
+    """
+
+    at_once: ClassVar[bool] = False
+
+    __slots__ = ("_arrived", "_ended", "_reader", "_waiting", "_writer", "gone")
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.transport.set_write_buffer_limits(0)
+        self.gone = False
+        self._reader = reader
+        self._writer = writer
+        self._arrived = b""
+        self._ended = False
+        self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def unsent(self) -> int:
+        """Octets that were put and are not sent yet."""
+        if self.gone or self._writer.is_closing():
+            return 0
+        return self._writer.transport.get_write_buffer_size()
+
+    def take(self, most: int | None = None) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        if not (self._arrived or self._ended):
+            self._read_at_once()
+        if not self._arrived:
+            return b"" if self._ended else None
+        data = self._arrived[:most]
+        self._arrived = self._arrived[len(data) :]
+        return data
+
+    def _read_at_once(self) -> None:
+        """Read what the reader holds: it ends, or waits, with its first step."""
+        reading = self._read()
+        with contextlib.suppress(StopIteration):
+            reading.send(None)
+        reading.close()
+
+    async def _read(self) -> None:
+        try:
+            data = await self._reader.read(_FULL)
+        except OSError:  # reset, unreachable, or a timeout of the system
+            data = b""
+        self._arrived += data
+        self._ended = not data
+
+    def look(self) -> None:
+        """Find nothing: that takes turns of the loop."""
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Send what can be sent now, and the rest later."""
+        self.gone = self.gone or self._writer.is_closing()
+        if data and not self.gone:
+            self._writer.write(data)
+
+    def drop(self) -> None:
+        """Drop nothing: what the writer has taken it sends."""
+
+    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
+        """Wait until something has arrived, or all is sent; what, the caller sees."""
+        try:
+            async with asyncio.timeout(seconds) as self._waiting:
+                if not write:
+                    await self._read()
+                elif not read:
+                    await self._drain()
+                else:
+                    await self._drain_unless_read()
+        except TimeoutError:
+            pass  # the caller sees
+        finally:
+            self._waiting = None
+
+    def wake(self) -> None:
+        """End the wait of another task, if there is one."""
+        waiting = self._waiting
+        if waiting is not None and not waiting.expired():
+            waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def _drain(self) -> None:
+        try:
+            await self._writer.drain()
+        except OSError:  # the peer is gone: the next read says so
+            self.gone = True
+        await asyncio.sleep(0)  # if there was nothing to wait for
+
+    async def _drain_unless_read(self) -> None:
+        async def read() -> None:
+            await self._read()
+            self.wake()
+
+        reading = asyncio.ensure_future(read())
+        try:
+            await self._drain()
+        finally:
+            reading.cancel()  # what it has not returned stays in the reader
+            await asyncio.wait({reading})
+
+    def end(self) -> None:
+        """Say that nothing more will be sent, where that is not to close."""
+        if not self._writer.is_closing() and self._writer.can_write_eof():
+            self._writer.write_eof()
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+        self._arrived = b""
+        self._ended = self.gone = True
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """Close at once, or as soon as the writer has ended TLS of its own."""
+        if self.unsent:
+            self._writer.transport.abort()
+        self.gone = True
+        self._writer.close()
+
+
 class AsyncioRuntime(Runtime):
     """Asyncio, with any event loop."""
 

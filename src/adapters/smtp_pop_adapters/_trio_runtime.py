@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import trio
 
@@ -13,6 +13,7 @@ from ._async_stream import Wire as AbstractWire
 T = TypeVar("T")
 
 _CHUNK: Final = 65_536  # octets of one read
+_STEPS: Final = 3  # in which a stream gives what it has
 
 
 class Wire(AbstractWire):
@@ -109,6 +110,125 @@ class Wire(AbstractWire):
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
+
+
+class GivenWire(AbstractWire):
+    """A connection that was opened by others, and is owned from now on.
+
+    It is gone when it could not be waited for until something was sent: nobody knows
+    how much of it was.
+
+    Args:
+        stream: The connection.
+    """
+
+    at_once: ClassVar[bool] = False
+
+    __slots__ = ("_arrived", "_ended", "_stream", "_unsent", "_waiting", "gone")
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.gone = False
+        self._stream = stream
+        self._arrived = b""
+        self._ended = False
+        self._unsent = bytearray()
+        self._waiting: trio.CancelScope | None = None  # the last one
+
+    @property
+    def unsent(self) -> int:
+        """Octets that were put and are not sent yet."""
+        return len(self._unsent)
+
+    def take(self, most: int | None = None) -> bytes | None:
+        """Return what has arrived, b"" at the end, None if there is nothing yet."""
+        if not self._arrived:
+            return b"" if self._ended else None
+        data = self._arrived[:most]
+        self._arrived = self._arrived[len(data) :]
+        return data
+
+    async def hear(self) -> None:
+        """Find out what has arrived by now."""
+        if not (self._arrived or self._ended):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read)
+                for _ in range(_STEPS):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        try:
+            data = bytes(await self._stream.receive_some())
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        self._arrived += data
+        self._ended = not data
+
+    def look(self) -> None:
+        """Find nothing: that takes turns of the loop."""
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Keep it until `wait` sends it."""
+        if not self.gone:
+            self._unsent += data
+
+    async def _send(self) -> None:
+        data, sent = bytes(self._unsent), False
+        self._unsent.clear()
+        try:
+            await self._stream.send_all(data)
+            sent = True
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone: the next read says so
+        finally:
+            self.gone = self.gone or not sent
+
+    def drop(self) -> None:
+        """Drop what is unsent."""
+        self._unsent.clear()
+
+    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
+        """Wait until something has arrived, or all that was put is sent."""
+
+        async def first(function: Callable[[], Awaitable[None]]) -> None:
+            await function()
+            scope.cancel()
+
+        with _scope(seconds) as scope:
+            self._waiting = scope
+            if not self._unsent:
+                await self._read()
+            elif not read:
+                await self._send()
+            else:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(first, self._send)
+                    nursery.start_soon(first, self._read)
+
+    def wake(self) -> None:
+        """End the wait of another task, if there is one."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def end(self) -> None:
+        """Say nothing: only the close of a stream does."""
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it in another task."""
+        self._arrived = b""
+        self._ended = True
+        self.close()
+
+    def close(self) -> None:
+        """Close at once, which trio does in a task."""
+        self.gone = True
+        self._unsent.clear()
+        trio.lowlevel.spawn_system_task(_close, self._stream)
+
+
+async def _close(stream: trio.abc.Stream) -> None:
+    with contextlib.suppress(Exception):  # a system task must not fail
+        await trio.aclose_forcefully(stream)
 
 
 class TrioRuntime(Runtime):

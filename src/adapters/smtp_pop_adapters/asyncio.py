@@ -15,7 +15,7 @@ from smtp_pop_core import pop3, smtp
 
 from ._async_clients import Opening, Pop3Client, SmtpClient
 from ._async_server import Server, listening, open_pop3, open_smtp
-from ._asyncio_runtime import AsyncioRuntime, ended
+from ._asyncio_runtime import AsyncioRuntime, GivenWire, ended
 from ._options import (
     Pop3ClientOptions,
     Pop3ServerOptions,
@@ -43,6 +43,7 @@ def connect_smtp(
     port: int = 25,
     *,
     sock: socket.socket | None = None,
+    stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None,
     timeout: float = 30,
     **options: Unpack[SmtpClientOptions],
 ) -> Opening[SmtpClient]:
@@ -54,6 +55,9 @@ def connect_smtp(
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
+        stream: A reader and a writer in place of it, owned as well.  If it is inside
+            TLS already, as `tls` cannot know, say tls="none" and
+            allow_insecure_auth=True.
         tls: When TLS is used: "require", "opportunistic", "implicit" or "none".  None:
             "require" with `auth`, else "none".
         context: How TLS is begun.  None: certificates are checked against those that
@@ -79,7 +83,8 @@ def connect_smtp(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    return Opening(partial(open_smtp, _RUNTIME, host, port, sock, timeout, options))
+    given = sock if stream is None else GivenWire(*stream)
+    return Opening(partial(open_smtp, _RUNTIME, host, port, given, timeout, options))
 
 
 def connect_pop3(
@@ -87,6 +92,7 @@ def connect_pop3(
     port: int = 110,
     *,
     sock: socket.socket | None = None,
+    stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None,
     timeout: float = 30,
     **options: Unpack[Pop3ClientOptions],
 ) -> Opening[Pop3Client]:
@@ -98,6 +104,7 @@ def connect_pop3(
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
+        stream: As for `connect_smtp`.
         tls: As for `connect_smtp`.
         context: As for `connect_smtp`.
         server_hostname: The name that the certificate has to have.  None: the host.
@@ -120,7 +127,8 @@ def connect_pop3(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    return Opening(partial(open_pop3, _RUNTIME, host, port, sock, timeout, options))
+    given = sock if stream is None else GivenWire(*stream)
+    return Opening(partial(open_pop3, _RUNTIME, host, port, given, timeout, options))
 
 
 @contextlib.asynccontextmanager

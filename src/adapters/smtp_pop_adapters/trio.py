@@ -24,7 +24,7 @@ from ._options import (
     pop3_service,
     smtp_service,
 )
-from ._trio_runtime import TrioRuntime
+from ._trio_runtime import GivenWire, TrioRuntime
 
 __all__ = [
     "connect_smtp",
@@ -44,6 +44,7 @@ def connect_smtp(
     port: int = 25,
     *,
     sock: socket.socket | None = None,
+    stream: trio.abc.Stream | None = None,
     timeout: float = 30,
     **options: Unpack[SmtpClientOptions],
 ) -> Opening[SmtpClient]:
@@ -55,6 +56,9 @@ def connect_smtp(
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
+        stream: A stream of trio in place of it, owned as well.  If it is inside
+            TLS already, as `tls` cannot know, say tls="none" and
+            allow_insecure_auth=True.
         tls: When TLS is used: "require", "opportunistic", "implicit" or "none".  None:
             "require" with `auth`, else "none".
         context: How TLS is begun.  None: certificates are checked against those that
@@ -80,7 +84,8 @@ def connect_smtp(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    return Opening(partial(open_smtp, _RUNTIME, host, port, sock, timeout, options))
+    given = sock if stream is None else GivenWire(stream)
+    return Opening(partial(open_smtp, _RUNTIME, host, port, given, timeout, options))
 
 
 def connect_pop3(
@@ -88,6 +93,7 @@ def connect_pop3(
     port: int = 110,
     *,
     sock: socket.socket | None = None,
+    stream: trio.abc.Stream | None = None,
     timeout: float = 30,
     **options: Unpack[Pop3ClientOptions],
 ) -> Opening[Pop3Client]:
@@ -99,6 +105,7 @@ def connect_pop3(
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
+        stream: As for `connect_smtp`.
         tls: As for `connect_smtp`.
         context: As for `connect_smtp`.
         server_hostname: The name that the certificate has to have.  None: the host.
@@ -121,7 +128,8 @@ def connect_pop3(
         ConnectionLost: It went away.
         TimeoutError: It was too slow.
     """
-    return Opening(partial(open_pop3, _RUNTIME, host, port, sock, timeout, options))
+    given = sock if stream is None else GivenWire(stream)
+    return Opening(partial(open_pop3, _RUNTIME, host, port, given, timeout, options))
 
 
 async def serve_smtp(
