@@ -128,11 +128,17 @@ class Wire(asyncio.Protocol, AbstractWire):
         """Find what has arrived by now, with no turn of the loop."""
         if self._arrived or self._ended or not self.at_once:
             return
-        with contextlib.suppress(OSError):  # there is nothing, or the loop finds it
-            if data := self._sock.recv(_FULL):
-                self.data_received(data)
-            else:
-                self.eof_received()
+        try:
+            data = self._sock.recv(_FULL)
+        except BlockingIOError:
+            return
+        except OSError:  # a reset is told once, and now the loop will not hear of it
+            self._ended = self.gone = True
+            return
+        if data:
+            self.data_received(data)
+        else:
+            self.eof_received()
 
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest later."""
