@@ -162,13 +162,14 @@ class Driver:
     def _carry_out(self, request: Request, label: str = "") -> Awaitable[object]:
         """Begin to carry a request out, and return what has to be awaited for it."""
         stream = self._others[label] if label else self._stream
-        match request:  # the most frequent first: each case before costs time
-            case Deadline(seconds, idle):
-                stream.set_deadline(seconds, idle=idle)
-            case Read(most):
-                return stream.receive(most)
-            case Write(data, heed):
-                return stream.transmit(data, heed=heed)
+        # The most frequent first, and no patterns of fields, which cost 0.1 us each.
+        match request:
+            case Deadline():
+                stream.set_deadline(request.seconds, idle=request.idle)
+            case Read():
+                return stream.receive(request.most)
+            case Write():
+                return stream.transmit(request.data, heed=request.heed)
             case Handshake(server_hostname):
                 if self._tls is None:
                     raise ValueError("there is no context for TLS")

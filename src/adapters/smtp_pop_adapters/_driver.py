@@ -1,6 +1,5 @@
 """The loop that carries out, on blocking sockets, what flows ask for."""
 
-import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar, assert_never
@@ -50,7 +49,8 @@ class Driver:
         certificate: bytes | None = None,
         session: str = "",
     ) -> None:
-        self._streams = {"": stream, **(others or {})}
+        self._stream = stream
+        self._others = others or {}
         self._report = report or log_mistake
         self._tls = tls
         self._certificate = certificate
@@ -58,9 +58,9 @@ class Driver:
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
-        with contextlib.closing(flow):
-            step: Callable[..., Request] = flow.send
-            outcome: object = None
+        step: Callable[..., Request] = flow.send
+        outcome: object = None
+        try:
             while True:
                 try:
                     request = step(outcome)
@@ -68,34 +68,36 @@ class Driver:
                     value: T = end.value
                     return value
                 try:
-                    step, outcome = flow.send, self._carry_out(request, "")
+                    step, outcome = flow.send, self._carry_out(request)
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
+        finally:
+            flow.close()
 
-    def _carry_out(self, request: Request, label: str) -> object:
-        match request:  # the most frequent first: each case before costs time
-            case Deadline(seconds, idle):
-                self._streams[label].set_deadline(seconds, idle=idle)
-            case Read(most):
-                return self._streams[label].receive(most)
-            case Write(data, heed):
-                return self._streams[label].transmit(data, heed=heed)
+    def _carry_out(self, request: Request, label: str = "") -> object:
+        stream = self._others[label] if label else self._stream
+        # The most frequent first, and no patterns of fields, which cost 0.1 us each.
+        match request:
+            case Deadline():
+                stream.set_deadline(request.seconds, idle=request.idle)
+            case Read():
+                return stream.receive(request.most)
+            case Write():
+                return stream.transmit(request.data, heed=request.heed)
             case Handshake(server_hostname):
                 if self._tls is None:
                     raise ValueError("there is no context for TLS")
-                return self._streams[label].handshake(
-                    self._tls, server_hostname, self._certificate
-                )
+                return stream.handshake(self._tls, server_hostname, self._certificate)
             case Ask(function, arguments):
                 return function(*map(self._handed_over, arguments))
             case Sleep(seconds):
-                self._streams[label].sleep(seconds)
+                stream.sleep(seconds)
             case Report(error):
                 report_mistake(self._report, error, self._session)
             case Note():
                 log_note(request, self._session)
-            case On(stream, inner):
-                return self._carry_out(inner, stream)
+            case On(label, inner):
+                return self._carry_out(inner, label)
             case _:
                 assert_never(request)
         return None

@@ -236,6 +236,7 @@ class _Sending:
         conn, limits = self._conn, self._conn.limits
         sent: list[tuple[Command, int]] = []
         data = bytearray()
+        pipelined = "PIPELINING" in conn.extensions
         while waiting:
             try:
                 data += conn.send(waiting[0][0])
@@ -243,7 +244,7 @@ class _Sending:
                 return sent, bytes(data), error
             sent.append(waiting.popleft())
             if (
-                "PIPELINING" not in conn.extensions
+                not pipelined
                 or len(sent) >= limits.pipelined_commands
                 or len(data) >= limits.pipelined_octets
             ):
