@@ -126,9 +126,9 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def look(self) -> None:
         """Find what has arrived by now, with no turn of the loop."""
-        if self._arrived or self._ended or not self.at_once:
+        if self._ended or not self.at_once:
             return
-        try:
+        try:  # also behind what is there: it may be but what TLS says for itself
             data = self._sock.recv(_FULL)
         except BlockingIOError:
             return
