@@ -61,6 +61,19 @@ async def test_who_takes_nothing_of_what_tls_says_for_itself_is_gone(kit: Kit) -
     await kit.checkpoint()
 
 
+async def test_others_run_while_a_stream_does_nothing_but_write(kit: Kit) -> None:
+    ran: list[str] = []
+
+    async def note() -> None:
+        ran.append("here")
+
+    async with pair(kit) as (stream, _), kit.tasks() as start:
+        start(note)
+        for _ in range(3):
+            await stream.transmit(b"x")
+        assert ran == ["here"]
+
+
 # The driver
 
 
