@@ -55,9 +55,9 @@ def connect_smtp(
         host: Its name or address; or the path of a Unix socket, which holds a "/".
         port: Its port; for a Unix socket it does not matter.
         sock: An open socket in place of host and port; it is owned from now on.
-        stream: A reader and a writer in place of it, owned as well.  If it is inside
-            TLS already, as `tls` cannot know, say tls="none" and
-            allow_insecure_auth=True.
+        stream: A reader and a writer in place of it, owned as well; then `host` only
+            names whom the certificate is for.  If it is inside TLS already, nobody here
+            can know: say tls="none", and allow_insecure_auth=True with `auth`.
         tls: When TLS is used: "require", "opportunistic", "implicit" or "none".  None:
             "require" with `auth`, else "none".
         context: How TLS is begun.  None: certificates are checked against those that
@@ -101,13 +101,12 @@ def connect_pop3(
     Await it, or enter its context with `async with`.
 
     Args:
-        host: Its name or address; or the path of a Unix socket, which holds a "/".
-        port: Its port; for a Unix socket it does not matter.
-        sock: An open socket in place of host and port; it is owned from now on.
+        host: As for `connect_smtp`.
+        port: As for `connect_smtp`.
+        sock: As for `connect_smtp`.
         stream: As for `connect_smtp`.
-        tls: As for `connect_smtp`.
-        context: As for `connect_smtp`.
-        server_hostname: The name that the certificate has to have.  None: the host.
+        timeout: As for `connect_smtp`.
+        tls, context, server_hostname: As for `connect_smtp`.
         auth: What to log in with, or None: then only what needs no login can be asked.
         mechanism: As for `connect_smtp`; "USER" and "APOP" are names too.
         allow_insecure_auth: Whether a password may be shown to those who read along.
@@ -116,7 +115,6 @@ def connect_pop3(
         capabilities: What can be used if the server offers it.  None: all known ones.
         tolerances: What is borne beyond the standard.
         trace: Called with each line of the dialogue, secrets replaced.
-        timeout: Seconds to wait for the connection itself.
 
     Raises:
         OSError: There is no connection to be had, or no TLS (ssl.SSLError).
@@ -221,9 +219,8 @@ async def serve_pop3(
         application: Called with a Peer for each session: a class derived from
             `pop3.Application`, or any callable that returns an instance.
         host: As for `serve_smtp`.
-        port: The port, or 0 for any that is free.
-        sock: A listening socket, or several, in place of host and port.  The server
-            closes them.
+        port: As for `serve_smtp`.
+        sock: As for `serve_smtp`.
         tls: How TLS is begun; then STLS is offered.  None: there is no TLS.
         implicit_tls: Whether TLS begins with the first octet, as on port 995.
         certificate: As for `serve_smtp`.
@@ -236,10 +233,8 @@ async def serve_pop3(
         tolerances: What is borne beyond the standard.
         proxy_protocol: As for `serve_smtp`.
         sessions: As for `serve_smtp`; others hear -ERR.
-        sessions_per_address: As for `serve_smtp`.
-        failed_logins_per_address: As for `serve_smtp`.
-        patience: As for `serve_smtp`.
-        exempt: As for `serve_smtp`.
+        sessions_per_address, failed_logins_per_address: As for `serve_smtp`.
+        patience, exempt: As for `serve_smtp`.
         report: Called with the mistakes of the application.  None: they are logged.
         trace: Called with each line of each dialogue, secrets replaced.
 
