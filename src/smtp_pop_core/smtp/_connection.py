@@ -84,7 +84,7 @@ _OF_MESSAGES: Final = frozenset(
 _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
-_BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient, Data})
+_BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
 _AUTH: Final = State.AUTH
@@ -380,15 +380,18 @@ class Connection(Endpoint[Event]):
     def _answered(self, command: Command | None, reply: Reply) -> None:
         """Take what a reply brings beside a new state; the same on both sides."""
         self.last_reply = reply
-        if type(command) not in _BRINGING:
+        kind = type(command)
+        if kind is Data:  # the one of each message
+            if reply.code // 100 == 3:
+                self._begin_content()
+            return
+        if kind not in _BRINGING:
             return
         match command:
             case Ehlo() | Lhlo() if reply.code // 100 == 2:
                 self._offer(self._offered_in(reply))
             case Helo() | Xclient() if reply.code // 100 == 2:
                 self._offer(NO_EXTENSIONS)
-            case Data() if reply.code // 100 == 3:
-                self._begin_content()
 
     def _offered_in(self, reply: Reply) -> Extensions:
         """Return the extensions that a response to EHLO names, those that hold."""
@@ -483,7 +486,8 @@ class Connection(Endpoint[Event]):
     def _forbidden(self, command: Command) -> Reply | None:
         """The reply to a command that is well-formed and in order, and yet a no."""
         session = self._session
-        if type(command) not in _OF_MESSAGES:
+        kind = type(command)
+        if kind not in _OF_MESSAGES:
             self._idle_commands += 1
             if self._idle_commands > self.limits.idle_commands:
                 return TOO_MANY_IDLE
@@ -495,6 +499,8 @@ class Connection(Endpoint[Event]):
             )
         ):
             return refusal
+        if kind is Data:  # as most messages have it, the quickest way
+            return None
         match command:
             case Mail(size=size):
                 if session.messages == self.limits.messages:
@@ -576,10 +582,11 @@ class Connection(Endpoint[Event]):
         if not isinstance(reply, Reply):
             raise OutOfOrder(f"a server sends replies, not {type(reply).__name__}")
         asked = self._session.asked
+        kind = type(asked)
         if (
-            isinstance(asked, (EndOfChunk, EndOfMessage))
+            reply.code < 400
+            and isinstance(asked, (EndOfChunk, EndOfMessage))
             and asked.refusal
-            and reply.code < 400
         ):
             raise OutOfOrder(f"the content must be refused: {asked.refusal}")
         enhanced = "ENHANCEDSTATUSCODES" in self._repertoire.by_keyword
@@ -590,11 +597,11 @@ class Connection(Endpoint[Event]):
         if self._trace:
             self._trace.reply(data)
         self._answered(asked, reply)
-        if type(asked) is EndOfMessage:
+        if kind is EndOfMessage:
             self._idle_commands = self._refused_commands = 0
         elif reply.code >= 400:
             self._refused_commands += 1
-        elif type(asked) is Xclient:  # the next one has done nothing yet
+        elif kind is Xclient:  # the next one has done nothing yet
             self._idle_commands = self._refused_commands = 0
         return data
 

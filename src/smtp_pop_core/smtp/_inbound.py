@@ -73,7 +73,8 @@ class Inbound:
             content = unstuffer.feed(data)
             if unstuffer.ended:
                 self.ended = True
-                buffer.put_back(unstuffer.rest)
+                if unstuffer.rest:
+                    buffer.put_back(unstuffer.rest)
             if block := self._counted(content):
                 return block
         return b""
