@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 import maildrops
+from adapting import HOST
 from asynchronous import KITS, Kit, Serving
 from certificates import NAME, SERVER, client_context, der, server_context
 from loopback import Raw
@@ -19,7 +20,8 @@ from maildrops import ALICE, LOGINS, USERS
 from receiving import AsyncStore, Kept, Store
 from smtp_pop_adapters import blocking
 from smtp_pop_adapters._async_clients import Opening, Pop3Client, SmtpClient
-from smtp_pop_adapters._async_server import Server
+from smtp_pop_adapters._async_server import Server, listening
+from smtp_pop_adapters._async_stream import End, Runtime
 from smtp_pop_adapters.maildir import Maildir
 from smtp_pop_adapters.maildir_application import MaildirReaders, MaildirUsers
 from smtp_pop_adapters.maildir_maildrop import MaildirMaildrops
@@ -692,3 +694,26 @@ async def test_a_server_of_maildirs_can_be_cancelled_whenever_its_client_waits(
     assert threads() == []
     with contextlib.closing(MaildirMaildrops(tmp_path).open("alice")) as maildrop:
         assert maildrop.messages == ()
+
+
+# Names that are looked up
+
+
+async def test_others_run_while_a_server_looks_up_where_it_listens(kit: Kit) -> None:
+    found: list[End] = []
+
+    async def resolve(*_: object) -> list[End]:
+        while not found:
+            await kit.checkpoint()
+        return found
+
+    slow: Runtime = type("Slow", (type(kit.runtime),), {"resolve": resolve})()
+    async with kit.tasks() as start:
+        begun = start(lambda: listening(slow, None, "mx.example", 0))
+        for _ in range(10):
+            await kit.checkpoint()
+        found.append((socket.AF_INET, (HOST, 0)))
+        [listener], files = await begun.result()
+    with listener:
+        assert listener.getsockname()[0] == HOST
+    assert files == []
