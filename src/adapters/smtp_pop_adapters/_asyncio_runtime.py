@@ -14,10 +14,6 @@ from ._async_stream import Wire as AbstractWire
 T = TypeVar("T")
 
 _FULL: Final = 65_536  # octets that have arrived and are not taken; then we pause
-# asyncio's own transports make room for 256 KiB at each read, which C libraries take
-# from the system and give back: a read takes 13 us more than with less room.
-_READ: Final = 114_688
-_ROOM: Final = "max_size"
 
 
 class Wire(asyncio.Protocol, AbstractWire):
@@ -59,8 +55,6 @@ class Wire(asyncio.Protocol, AbstractWire):
         # what create_connection makes is a Transport, though uvloop's does not say so
         stream: asyncio.Transport = transport  # type: ignore[assignment]
         stream.set_write_buffer_limits(0)  # so that no unsent octet goes unnoticed
-        if hasattr(stream, _ROOM):
-            setattr(stream, _ROOM, _READ)
         self._transport = stream
 
     def data_received(self, data: bytes) -> None:
