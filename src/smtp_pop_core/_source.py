@@ -81,8 +81,8 @@ class Source:
                 self.piece = _calls(next, (iter(content), _END))
             case AsyncBlocks():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)
-            case _ if hasattr(content, "read"):  # quicker than to ask for a Readable
-                self.piece = _calls(content.read, (block,))
+            case _ if read := getattr(content, "read", None):  # quicker than a Readable
+                self.piece = _calls(read, (block,))
             case AsyncIterable():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)
             case str() | bytearray() | memoryview():

@@ -31,12 +31,13 @@ from ._async_driver import Driver
 from ._async_stream import Stream
 
 T = TypeVar("T")
+K = TypeVar("K", smtp.Connection, pop3.Connection)
 
 
-class _Client(ABC):
+class _Client(ABC, Generic[K]):
     """Leaving its context says QUIT, unless by an exception."""
 
-    connection: smtp.Connection | pop3.Connection
+    connection: K
 
     def __init__(self, stream: Stream, driver: Driver) -> None:
         self._stream = stream
@@ -85,7 +86,7 @@ class _Client(ABC):
             self.close()
 
 
-C = TypeVar("C", bound=_Client)
+C = TypeVar("C", bound=_Client[Any])
 
 
 class Opening(Generic[C]):
@@ -116,7 +117,7 @@ class Opening(Generic[C]):
             await self._client.__aexit__(kind, error, traceback)
 
 
-class SmtpClient(_Client):
+class SmtpClient(_Client[smtp.Connection]):
     """An SMTP client.  Leaving its context says QUIT, unless by an exception.
 
     Attributes:
@@ -216,7 +217,7 @@ class SmtpClient(_Client):
             self.close()
 
 
-class Pop3Client(_Client):
+class Pop3Client(_Client[pop3.Connection]):
     """A POP3 client.  Leaving its context says QUIT, unless by an exception.
 
     So messages that were marked as deleted are removed only if all went well.

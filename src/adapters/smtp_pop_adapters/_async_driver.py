@@ -99,8 +99,8 @@ class Driver:
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return its result.  It is closed in any case."""
-        send: Callable[..., Request] = flow.send
-        step, outcome = send, None
+        step: Callable[..., Request] = flow.send
+        outcome: object = None
         try:
             while True:
                 try:
@@ -109,8 +109,7 @@ class Driver:
                     value: T = end.value
                     return value
                 try:
-                    outcome = await self._carry_out(request)
-                    step = send
+                    step, outcome = flow.send, await self._carry_out(request)
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
                 except LateError as late:

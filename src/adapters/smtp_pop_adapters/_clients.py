@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from email.message import EmailMessage
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from smtp_pop_core import Blocks, Content, Flow, Progress, Sendable, pop3, smtp
 
@@ -14,12 +14,13 @@ from ._driver import Driver
 from ._sockets import Stream
 
 T = TypeVar("T")
+K = TypeVar("K", smtp.Connection, pop3.Connection)
 
 
-class _Client(ABC):
+class _Client(ABC, Generic[K]):
     """Leaving its context says QUIT, unless by an exception."""
 
-    connection: smtp.Connection | pop3.Connection
+    connection: K
 
     def __init__(self, stream: Stream, tls: ssl.SSLContext | None) -> None:
         self._stream = stream
@@ -67,7 +68,7 @@ class _Client(ABC):
             self.close()
 
 
-class SmtpClient(_Client):
+class SmtpClient(_Client[smtp.Connection]):
     """An SMTP client.  Leaving its context says QUIT, unless by an exception.
 
     Attributes:
@@ -164,7 +165,7 @@ class SmtpClient(_Client):
             self.close()
 
 
-class Pop3Client(_Client):
+class Pop3Client(_Client[pop3.Connection]):
     """A POP3 client.  Leaving its context says QUIT, unless by an exception.
 
     So messages that were marked as deleted are removed only if all went well.
