@@ -150,3 +150,21 @@ def test_what_cannot_be_sent_is_no_source(content: Sendable) -> None:
 def test_what_gives_no_octets_is_found_out(content: Sendable) -> None:
     with pytest.raises(TypeError, match="content must be bytes, not"):
         blocks_of(Source(content, 1))
+
+
+class Handing:
+    """Hands all on to a file, as the files of `tempfile` do."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+def test_a_file_that_is_handed_on_can_be_read_twice() -> None:
+    source = Source(Handing(io.BytesIO(b"abc\r\n")), 3)  # type: ignore[arg-type]
+    survey = Driver(Peer()).run(source.survey())
+    assert survey is not None
+    assert survey.size == 5
+    assert blocks_of(source) == [b"abc", b"\r\n", b""]

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from functools import partial
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeGuard
 
 from ._dots import Survey
 from ._errors import ParseError
 from ._flow import Ask, AsyncBlocks, Blocks, Content, Flow, new_ask
 
 
-@runtime_checkable
 class Readable(Protocol):
     """A file that was opened for reading in binary mode."""
 
@@ -18,13 +17,20 @@ class Readable(Protocol):
         ...
 
 
-@runtime_checkable
 class _Seekable(Protocol):
     def seekable(self) -> bool: ...
 
     def tell(self) -> int: ...
 
     def seek(self, offset: int, /) -> int: ...
+
+
+def _is_seekable(content: object) -> TypeGuard[_Seekable]:
+    """Whether it has the methods, of its own or as `tempfile` hands them on.
+
+    To ask for a Protocol is slow, and since Python 3.12 finds only those of its own.
+    """
+    return all(hasattr(content, name) for name in ("seekable", "tell", "seek"))
 
 
 Sendable: TypeAlias = (
@@ -81,7 +87,9 @@ class Source:
                 self.piece = _calls(next, (iter(content), _END))
             case AsyncBlocks():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)
-            case _ if read := getattr(content, "read", None):  # quicker than a Readable
+            case _ if read := getattr(
+                content, "read", None
+            ):  # also one that is handed on
                 self.piece = _calls(read, (block,))
             case AsyncIterable():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)
@@ -111,9 +119,7 @@ class Source:
             survey.feed(content)
             self.head = content[: self._block]
             self.only_crlf = not survey.bare_lf
-        elif isinstance(content, _Seekable) and (
-            yield Ask(content.seekable, quick=True)
-        ):
+        elif _is_seekable(content) and (yield Ask(content.seekable, quick=True)):
             start = yield Ask(content.tell, quick=True)
             survey = Survey()
             while block := (yield from self.piece()):
