@@ -115,7 +115,7 @@ async def cutting(port: int, seed: int, most: int) -> AsyncIterator[int]:
             for each in copies:
                 each.cancel()
             await asyncio.gather(*copies, return_exceptions=True)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # the load is over
             pass
         finally:
             writer.transport.abort()
