@@ -595,6 +595,18 @@ def test_the_file_of_a_unix_socket_goes_with_the_server(
     assert stored(root) == {"postmaster": [MESSAGE] * 6}
 
 
+def test_a_unix_socket_that_another_has_taken_over_stays(
+    root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    arguments = ("--maildir", str(root), "--smtp", "127.0.0.1:0", "--lmtp", str(path))
+    with Serving(*arguments) as it, socket.socket(socket.AF_UNIX) as other:
+        path.rename(tmp_path / "before")
+        other.bind(str(path))
+        assert it.end() == (0, "", "")
+        assert path.is_socket()
+
+
 def test_all_processes_take_mail(root: Path) -> None:
     arguments = ("--maildir", str(root), "--workers", "2", "--smtp", "127.0.0.1:0")
     new = root / "postmaster" / "new"

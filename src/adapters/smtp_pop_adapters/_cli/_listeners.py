@@ -1,15 +1,14 @@
 """What `serve` listens on: kinds of listeners, and the sockets of each process."""
 
-import os
 import socket
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import click
 
-from .._sockets import listen, listen_again
+from .._sockets import File, listen, listen_again
 from ._values import endpoint, reason
 
 
@@ -67,7 +66,7 @@ def _open(
     for each in listeners:
         stack.enter_context(each)
         if _is_file(each):
-            stack.callback(_remove, host)
+            stack.callback(File(host).remove)
     return listeners
 
 
@@ -86,11 +85,6 @@ def _again(share: Share, stack: ExitStack) -> Share:
 
 def _is_file(listener: socket.socket) -> bool:
     return listener.family == getattr(socket, "AF_UNIX", None)
-
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)
 
 
 def close_others(shares: Iterable[Share], ours: Share = ()) -> None:
