@@ -87,9 +87,7 @@ class Source:
                 self.piece = _calls(next, (iter(content), _END))
             case AsyncBlocks():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)
-            case _ if read := getattr(
-                content, "read", None
-            ):  # also one that is handed on
+            case _ if read := getattr(content, "read", None):
                 self.piece = _calls(read, (block,))
             case AsyncIterable():
                 self.piece = _calls(anext, (aiter(content), _END), quick=True)

@@ -60,33 +60,21 @@ class _Service:
         self, adapter: Adapter, kind: Kind, listeners: Iterable[socket.socket]
     ) -> AbstractAsyncContextManager[Listening]:
         """Make a server, which begins with its context."""
-        if kind.pop3:
-            return adapter.serve(
-                "pop3",
-                MaildirReaders(self.root, self.users),
-                sock=listeners,
-                tls=self.context,
-                implicit_tls=kind.implicit_tls,
-                certificate=self.certificate,
-                logins=self.logins,
-                apop=self.apop,
-                limits=self.limits,
-                proxy_protocol=self.proxy_protocol,
-                **self.bounds,
-            )
-        return adapter.serve(
-            "smtp",
-            self.receiving,
-            sock=listeners,
-            tls=self.context,
-            implicit_tls=kind.implicit_tls,
-            certificate=self.certificate,
-            logins=None if kind.lmtp else self.logins,
-            limits=self.limits,
-            proxy_protocol=self.proxy_protocol,
-            xclient=self.xclient,
-            lmtp=kind.lmtp,
+        shared: dict[str, Any] = {
+            "sock": listeners,
+            "tls": self.context,
+            "implicit_tls": kind.implicit_tls,
+            "certificate": self.certificate,
+            "logins": None if kind.lmtp else self.logins,
+            "limits": self.limits,
+            "proxy_protocol": self.proxy_protocol,
             **self.bounds,
+        }
+        if kind.pop3:
+            readers = MaildirReaders(self.root, self.users)
+            return adapter.serve("pop3", readers, apop=self.apop, **shared)
+        return adapter.serve(
+            "smtp", self.receiving, xclient=self.xclient, lmtp=kind.lmtp, **shared
         )
 
     def lets_in(self, kind: Kind) -> bool:
