@@ -146,8 +146,15 @@ def _slow_status(line: bytes, command: Command | None, *, codes: bool) -> Respon
         case pop3.Stat():
             messages, octets_of_all = _slow_numbers(text)
             return Response(OK, code=code, data=pop3.Totals(messages, octets_of_all))
-        case pop3.List() | pop3.Uidl() | pop3.Lang():
-            return Response(OK, "", code, _slow_listed(command, [text], any_id=False))
+        case pop3.List(number) | pop3.Uidl(number):
+            listed = _slow_listed(command, [text], any_id=False)
+            assert isinstance(listed, pop3.Sizes | pop3.UniqueIds)
+            if number not in listed.by_number:
+                raise _Wrong
+            return Response(OK, "", code, listed)
+        case pop3.Lang():
+            listed = _slow_listed(command, [text], any_id=False)
+            return Response(OK, "", code, listed)
         case _:
             return Response(OK, text, code)
 

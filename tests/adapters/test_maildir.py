@@ -28,7 +28,7 @@ from smtp_pop_adapters.maildir import (
 MESSAGE = b"Subject: hello\r\n\r\nOne line.\r\n.\r\n"
 HOST = socket.gethostname()
 NAME = re.compile(
-    r"[0-9]+\.M[0-9]{1,6}P[0-9]+Q[0-9]+R[0-9a-f]{16}\.[^/:]+"
+    r"[0-9]+\.M[0-9]{6}P[0-9]+Q[0-9]+R[0-9a-f]{16}\.[^/:]+"
     r",S=(?P<size>[0-9]+),W=(?P<wire>[0-9]+)(,P=(?P<sent>[0-9]+))?(?P<raw>,X=raw)?"
 )
 

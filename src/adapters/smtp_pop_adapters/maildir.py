@@ -319,11 +319,14 @@ def user_folder(root: Path, name: str) -> Path:
 
 
 def _unique_name() -> str:
-    """Return a name that no other file of any Maildir has."""
+    """Return a name that no other file of any Maildir has.
+
+    The names that a process makes sort in the order of delivery.
+    """
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     host = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
     return (
-        f"{seconds}.M{microseconds}P{os.getpid()}Q{next(_DELIVERIES)}"
+        f"{seconds}.M{microseconds:06}P{os.getpid()}Q{next(_DELIVERIES)}"
         f"R{os.urandom(8).hex()}.{host}"
     )
 
