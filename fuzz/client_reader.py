@@ -222,12 +222,12 @@ def _write_and_read(
     except ParseError:
         assert max(map(len, reply.lines)) > 100  # only the length can be wrong
         return
-    reader = ReplyReader()
     *more, last, nothing = wire.split(b"\r\n")
     assert not nothing
-    assert not any(reader.add(line) for line in more)
-    assert reader.add(last)
-    again = reader.take(command, enhanced=enhanced)
+    reader = ReplyReader(len(more) + 1)
+    assert not any(reader.read(line, command, enhanced=enhanced) for line in more)
+    again = reader.read(last, command, enhanced=enhanced)
+    assert again is not None
     if enhanced and again.enhanced and not reply.enhanced:  # a server writes one always
         reply = replace(reply, enhanced=EnhancedCode(reply.code // 100, 0, 0))
     assert again == reply

@@ -1,5 +1,6 @@
 import tomllib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -51,6 +52,17 @@ def asking_client(code: int, *, enhanced: bool = True) -> Connection:
     client, _ = pair_in(state, extensions=EXTENSIONS if enhanced else PLAIN)
     client.send(command)
     return client
+
+
+def read_reply(
+    lines: list[bytes], command: smtp.Command | None, *, enhanced: bool
+) -> Reply:
+    """Read the lines of one reply."""
+    reader = ReplyReader(len(lines))
+    *earlier, reply = [reader.read(line, command, enhanced=enhanced) for line in lines]
+    assert not any(earlier)
+    assert reply is not None
+    return reply
 
 
 # The table of replies
@@ -116,9 +128,7 @@ def test_what_is_no_reply_ends_the_session(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("code", [b"200", b"299", b"358", b"458", b"558", b"599"])
 def test_unknown_codes_are_read(code: bytes) -> None:
     """RFC 5321 section 4.2: by their first digit."""
-    reader = ReplyReader()
-    assert reader.add(code)
-    assert reader.take(None, enhanced=False).code == int(code)
+    assert read_reply([code], None, enhanced=False).code == int(code)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_unknown_codes_are_read(code: bytes) -> None:
 )
 def test_what_has_no_code_is_no_line_of_a_reply(line: bytes) -> None:
     with pytest.raises(ParseError):
-        ReplyReader().add(line)
+        read_reply([line], None, enhanced=False)
 
 
 TEXTS = [
@@ -142,10 +152,8 @@ TEXTS = [
 
 @pytest.mark.parametrize(("octets", "text"), TEXTS)
 def test_any_text_is_kept(octets: bytes, text: str) -> None:
-    reader = ReplyReader()
-    reader.add(b"250-" + octets)
-    reader.add(b"250 " + octets)
-    assert reader.take(None, enhanced=False).lines == (text, text)
+    wire = [b"250-" + octets, b"250 " + octets]
+    assert read_reply(wire, None, enhanced=False).lines == (text, text)
 
 
 STATUS = [
@@ -171,9 +179,7 @@ STATUS = [
 def test_an_enhanced_code_begins_the_text(
     wire: list[bytes], lines: tuple[str, ...], status: str
 ) -> None:
-    reader = ReplyReader()
-    assert [reader.add(line) for line in wire][-1]
-    reply = reader.take(smtp.Noop(), enhanced=True)
+    reply = read_reply(wire, smtp.Noop(), enhanced=True)
     assert reply.lines == lines
     assert str(reply.enhanced or "") == status
 
@@ -187,9 +193,8 @@ def test_the_greeting_and_the_answers_to_ehlo_have_no_enhanced_code(
     """RFC 2034 section 4."""
     reply = Reply(250, ("2.0.0 x",), EnhancedCode(2, 0, 0))
     assert write_reply(reply, command, LIMITS, enhanced=True) == b"250 2.0.0 x\r\n"
-    reader = ReplyReader()
-    reader.add(b"250 2.0.0 x")
-    assert reader.take(command, enhanced=True) == Reply(250, ("2.0.0 x",))
+    read = read_reply([b"250 2.0.0 x"], command, enhanced=True)
+    assert read == Reply(250, ("2.0.0 x",))
 
 
 # What is written is read
@@ -219,11 +224,10 @@ def test_what_can_be_made_is_written_and_read_back(enhanced: bool) -> None:
         wire = write_reply(reply, None, Limits(), enhanced=enhanced)
         *lines, last = wire.split(b"\r\n")
         assert last == b""
-        reader = ReplyReader()
-        done = [reader.add(line) for line in lines]
-        assert done == [*[False] * (len(lines) - 1), True]
-        assert reader.take(None, enhanced=enhanced) == reply
-        assert len(reader) == 0
+        reader = ReplyReader(len(lines))
+        for _ in range(2):  # nothing of the first is left
+            read = [reader.read(line, None, enhanced=enhanced) for line in lines]
+            assert read == [*[None] * (len(lines) - 1), reply]
 
     check()
 
@@ -421,12 +425,52 @@ PREFIXES = st.sampled_from(
 def test_a_reply_that_was_read_would_pass_the_checks_of_one_that_is_made(
     text: bytes, code: int, enhanced: bool
 ) -> None:
-    reader = ReplyReader()
     line = b"%d %s" % (code, text.translate(None, b"\r\n\0"))
-    assert reader.add(line)
-    reply = reader.take(None, enhanced=enhanced)
+    reply = read_reply([line], None, enhanced=enhanced)
     again = Reply(reply.code, reply.lines, reply.enhanced, reply.command)
     assert (again, repr(again)) == (reply, repr(reply))
+
+
+LINES = st.builds(
+    b"".join,
+    st.tuples(
+        st.sampled_from([b"250", b"354", b"421", b"550", b"199", b"2500"]),
+        st.sampled_from([b" ", b"-", b"", b"\t"]),
+        PREFIXES,
+        st.binary(max_size=30) | st.binary(min_size=60, max_size=70),
+    ),
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=3), st.booleans())
+def test_what_is_remembered_of_a_line_is_what_is_read_in_it(
+    lines: list[bytes], enhanced: bool
+) -> None:
+    """The answer to NOOP is understood anew each time, that to RCPT is not."""
+    read = [outcome(lines, smtp.Noop(), enhanced=enhanced)]
+    again = [
+        outcome(lines, smtp.Rcpt("a@b.example"), enhanced=enhanced) for _ in range(2)
+    ]
+    assert again == read * 2
+
+
+def outcome(
+    lines: list[bytes], command: smtp.Command, *, enhanced: bool
+) -> list[Reply | str | None]:
+    """Read lines, as far as they are those of a reply."""
+    reader = ReplyReader(2)
+    read: list[Reply | str | None] = []
+    with suppress(ParseError):
+        read.extend(reader.read(line, command, enhanced=enhanced) for line in lines)
+    return read
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    reader = ReplyReader(1)
+    line = b"250 " + b"x" * 61
+    read = [reader.read(line, smtp.Data(), enhanced=False) for _ in range(2)]
+    assert read[0] == read[1] == Reply(250, ("x" * 61,))
+    assert read[0].lines is not read[1].lines
 
 
 def test_the_same_reply_is_written_with_its_enhanced_code_or_without() -> None:

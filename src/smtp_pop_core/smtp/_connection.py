@@ -84,6 +84,7 @@ _OF_MESSAGES: Final = frozenset(
 _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
+_CHALLENGED: Final = frozenset({Auth, AuthResponse})
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -183,7 +184,7 @@ class Connection(Endpoint[Event]):
         self.last_reply: Reply | None = None
         self._connect_told = False
         if role is CLIENT:
-            self._reader = ReplyReader()
+            self._reader = ReplyReader(limits.reply_lines)
             self._rcpt_domains: set[str] = set()
         self._stuffer: Stuffer  # what a client sends, once it has begun
         self._content: Inbound  # the same of what a server receives
@@ -356,25 +357,21 @@ class Connection(Endpoint[Event]):
         return self._next_command(state)
 
     def _next_reply(self) -> Reply | None:
+        session = self._session
+        asked = session.asked
         longest = self.limits.reply_line
-        if isinstance(self._session.asked, (Auth, AuthResponse)):  # challenges
+        if type(asked) in _CHALLENGED:
             longest = max(longest, self.limits.auth_line)
+        enhanced = "ENHANCEDSTATUSCODES" in session.offered
         while (line := self._buffer.take_line(longest)) is not None:
             self._line = line
             if self._trace:
                 self._trace.reply(line)
-            complete = self._reader.add(line)
-            if len(self._reader) > self.limits.reply_lines:
-                raise ParseError("the reply has too many lines")
-            if not complete:
-                continue
-            asked = self._session.asked
-            reply = self._reader.take(
-                asked, enhanced="ENHANCEDSTATUSCODES" in self.extensions
-            )
-            self._session.reply(reply)
-            self._answered(asked, reply)
-            return reply
+            reply = self._reader.read(line, asked, enhanced=enhanced)
+            if reply is not None:
+                session.reply(reply)
+                self._answered(asked, reply)
+                return reply
         return None
 
     def _answered(self, command: Command | None, reply: Reply) -> None:
