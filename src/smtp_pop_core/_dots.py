@@ -8,13 +8,16 @@ one behind a CRLF, and where does the content end.
 """
 
 import re
+from collections.abc import Collection
 from io import IncrementalNewlineDecoder
 from typing import Final
 
 from ._errors import ParseError
 
 _END: Final = b"\r\n.\r\n"
-_DOT: Final = ord(".")  # to ask whether bytes hold bytes takes 0.2 us more
+# To ask whether bytes hold bytes, or begin or end with them, takes longer.
+_DOT: Final = ord(".")
+_LF: Final = ord("\n")
 # What may stand at the end of a block and matters for the next one, longest first.
 _BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
 
@@ -135,16 +138,15 @@ class Stuffer:
                 is as if the block had not been fed.
         """
         block = self._held + data
-        whole = block.removesuffix(b"\r")
-        wire = whole
+        wire = whole = block.removesuffix(b"\r")
         if not surveyed:
             wire = _with_crlf(whole, lf_ends_lines=lf_ends_lines)
         self._held = block[len(whole) :]
         if not wire:
             return b""
         self.octets += len(wire)
-        dot_first = self._at_line_start and wire.startswith(b".")
-        self._at_line_start = wire.endswith(b"\n")
+        dot_first = self._at_line_start and wire[0] == _DOT
+        self._at_line_start = wire[-1] == _LF
         if _DOT in wire:
             wire = _DOT_LINE.sub(b"\r\n..", wire)
         return b"." + wire if dot_first else wire
@@ -253,7 +255,7 @@ class Survey:
         """Look at octets that do not end between a CR and its LF."""
         if not block:
             return
-        ends = _line_ends(block)
+        ends = _bare_ends(block.decode("latin-1"))
         self.size += len(block)
         self.eight_bit = self.eight_bit or not block.isascii()
         self.bare_cr = self.bare_cr or "\r" in ends
@@ -276,17 +278,18 @@ def _line_end_finder() -> IncrementalNewlineDecoder:
     It needs one pass in C; to count and compare "\r\n", bare "\r" and bare "\n" takes
     four times as long.
     """
-    return IncrementalNewlineDecoder(None, translate=False)
+    return IncrementalNewlineDecoder(None, False)  # 50 ns less than by name
 
 
-def _line_ends(block: bytes) -> tuple[str, ...]:
-    """Return which line ends a block holds.  A CR at its end counts as bare."""
-    finder = _line_end_finder()
-    finder.decode(block.decode("latin-1"), final=True)
+def _bare_ends(text: str) -> Collection[str]:
+    """Return the line ends of a text if there are others than CRLF, else ().
+
+    A CR at its end counts as bare.
+    """
+    finder = IncrementalNewlineDecoder(None, False)  # by name it takes 0.1 us more
+    finder.decode(text, True)
     found = finder.newlines
-    if isinstance(found, tuple):
-        return found
-    return (found,) if found else ()
+    return () if found is None or found == "\r\n" else found
 
 
 def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
@@ -295,14 +298,17 @@ def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
     Raises:
         ParseError: There is a bare CR, or a bare LF that ends no line.
     """
-    ends = _line_ends(block)
-    if ends in ((), ("\r\n",)):
+    text = block.decode("latin-1")
+    ends = _bare_ends(text)
+    if not ends:
         return block
     if "\r" in ends:
         raise ParseError("content has a bare CR")
     if not lf_ends_lines:
         raise ParseError("content has a bare LF")
+    if ends == "\n":
+        return block.replace(b"\n", b"\r\n")
     # The decoder makes LF of CRLF twice as fast as bytes.replace.
     decoder = IncrementalNewlineDecoder(None, translate=True)
-    text = decoder.decode(block.decode("latin-1"), final=True)
+    text = decoder.decode(text, final=True)
     return text.encode("latin-1").replace(b"\n", b"\r\n")
