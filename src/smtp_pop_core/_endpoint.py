@@ -95,7 +95,7 @@ class Endpoint(ABC, Generic[E]):
 
     @abstractmethod
     def _understand(self) -> E | Signal | None:
-        """Return the next event, a signal, or None where more data is needed.
+        """Return the next event or a signal, or None where the state is CLOSED.
 
         Raises:
             ParseError: The peer broke the protocol.
@@ -138,12 +138,12 @@ class Endpoint(ABC, Generic[E]):
             self.close()
             line = b"" if isinstance(error, LineTooLong) else self._line
             raise RemoteProtocolError(str(error), line=line) from error
-        if event is not None:
-            return event
-        if not self.closed:
+        if event is NEED_DATA:
             if not self._eof:
-                return NEED_DATA
+                return event
             self.close()
+        elif event is not None:
+            return event
         if self._closed_told:
             return NEED_DATA
         self._closed_told = True

@@ -14,7 +14,7 @@ from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
 from .._events import MessageData, checked_data
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
-from .._roles import PAUSED, SERVER, Role, Signal
+from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._capabilities import (
     Capabilities,
     Capability,
@@ -340,10 +340,10 @@ class Connection(Endpoint[Event]):
         if session.in_content:
             return self._next_content()
         if state is _TLS:
-            return None if self._eof else PAUSED
+            return NEED_DATA if self._eof else PAUSED
         return self._next_response()
 
-    def _next_response(self) -> Response | None:
+    def _next_response(self) -> Response | Signal:
         session, asked = self._session, self._session.asked
         response = None
         if not self._reader.in_listing:
@@ -352,7 +352,7 @@ class Connection(Endpoint[Event]):
                 longest = max(longest, self.limits.auth_line)
             line = self._buffer.take_line(longest)
             if line is None:
-                return None
+                return NEED_DATA
             self._line = line
             if self._trace:
                 self._trace.response(line)
@@ -360,7 +360,7 @@ class Connection(Endpoint[Event]):
         if response is None:
             response = self._reader.add_listing(self._buffer)
             if response is None:
-                return None
+                return NEED_DATA
             if self._trace:
                 self._trace.listing(self._reader.listing)
         session.response(response)
@@ -414,7 +414,7 @@ class Connection(Endpoint[Event]):
     def _capability_lines(self) -> CapabilityLines:
         return write_offers(self._offers())
 
-    def _next_command(self) -> Event | Signal | None:
+    def _next_command(self) -> Event | Signal:
         session = self._session
         state = session.here.state
         if session.unanswered or session.in_content:
@@ -423,14 +423,14 @@ class Connection(Endpoint[Event]):
             self._connect_told = True
             return Connect()
         if state is _TLS:
-            return None if self._eof else PAUSED
+            return NEED_DATA if self._eof else PAUSED
         in_auth = state is _AUTH
         longest = self.limits.auth_line if in_auth else self.limits.pop3_command_line
         try:
             line = self._buffer.take_line(longest)
             if line is None:
                 start = b"" if in_auth else self._take_foreign_start()
-                return self._take_foreign(start) if start else None
+                return self._take_foreign(start) if start else NEED_DATA
         except LineTooLong as error:
             if not in_auth and foreign_protocol(error.start):
                 return self._take_foreign(error.start)
@@ -479,11 +479,11 @@ class Connection(Endpoint[Event]):
             self._trace.command(command, line)
         return command
 
-    def _next_content(self) -> Event | None:
+    def _next_content(self) -> Event | Signal:
         unstuffer, buffer = self._unstuffer, self._buffer
         while not unstuffer.ended:
             if not len(buffer):
-                return None
+                return NEED_DATA
             data = buffer.peek(self.limits.block)
             block = unstuffer.feed(data)
             buffer.drop(len(data) - len(unstuffer.rest))

@@ -16,7 +16,7 @@ from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
 from .._events import MessageData
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
-from .._roles import CLIENT, PAUSED, SERVER, Role, Signal
+from .._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
 from .._values import unchecked
 from ._codec import (
     BadLine,
@@ -349,14 +349,14 @@ class Connection(Endpoint[Event]):
         if state is _CLOSED:
             return None
         if state is _TLS:
-            return None if self._eof else PAUSED
+            return NEED_DATA if self._eof else PAUSED
         if self.role is CLIENT:
             return self._next_reply()
         if state in CONTENT and not session.unanswered:
             return self._next_content(state)
         return self._next_command(state)
 
-    def _next_reply(self) -> Reply | None:
+    def _next_reply(self) -> Reply | Signal:
         session = self._session
         asked = session.asked
         longest = self.limits.reply_line
@@ -372,7 +372,7 @@ class Connection(Endpoint[Event]):
                 session.reply(reply)
                 self._answered(asked, reply)
                 return reply
-        return None
+        return NEED_DATA
 
     def _answered(self, command: Command | None, reply: Reply) -> None:
         """Take what a reply brings beside a new state; the same on both sides."""
@@ -414,7 +414,7 @@ class Connection(Endpoint[Event]):
         self._session.offered = offers.keywords
         self._codec.offer(offers)
 
-    def _next_command(self, state: State) -> Event | Signal | None:
+    def _next_command(self, state: State) -> Event | Signal:
         session = self._session
         if session.unanswered:
             if self._connect_told or state is not State.CONNECTING:
@@ -429,7 +429,7 @@ class Connection(Endpoint[Event]):
             line = self._buffer.take_line(longest)
             if line is None:
                 start = b"" if in_auth else self._take_foreign_start()
-                return self._take_foreign(start) if start else None
+                return self._take_foreign(start) if start else NEED_DATA
         except LineTooLong as error:
             if not in_auth and foreign_protocol(error.start):
                 return self._take_foreign(error.start)
@@ -522,14 +522,14 @@ class Connection(Endpoint[Event]):
         offer = self._repertoire.by_keyword.get(kind.keyword)
         return offer.refusal(command) if isinstance(offer, kind) else None
 
-    def _drop(self) -> BadCommand | None:
+    def _drop(self) -> BadCommand | Signal:
         """Drop the octets of a chunk that was refused, then give the command."""
         dropped = min(self._to_drop, len(self._buffer))
         self._buffer.drop(dropped)
         self._to_drop -= dropped
         command = self._dropping
         if self._to_drop or command is None:
-            return None
+            return NEED_DATA
         self._dropping = None
         return self._take_bad(command.line, command.reply)
 
@@ -544,7 +544,7 @@ class Connection(Endpoint[Event]):
                 block=self.limits.block,
             )
 
-    def _next_content(self, state: State) -> Event | None:
+    def _next_content(self, state: State) -> Event | Signal:
         content = self._content
         in_chunk = state is not _DATA
         block = self._next_of_chunk() if in_chunk else content.take(self._buffer)
@@ -554,7 +554,7 @@ class Connection(Endpoint[Event]):
             return _data(block)
         session = self._session
         if session.chunk if in_chunk else not content.ended:
-            return None
+            return NEED_DATA
         last = state is not State.CHUNK
         refusal = content.refusal(complete=last)
         end: EndOfMessage | EndOfChunk
