@@ -23,6 +23,7 @@ _BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
 
 # bytes.find needs up to twice the time for these.
 _DOT_LINE: Final = re.compile(rb"\r\n\.")
+_END_LINE: Final = re.compile(re.escape(_END))
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
@@ -64,7 +65,7 @@ class Unstuffer:
         if not data:
             return b""
         before = self._before
-        if data[0] != _END[len(before)] and len(before) < 4:
+        if before and data[0] != _END[len(before)] and len(before) < 4:
             before = b""  # it does not go on
         block = before + data if before else data
         found = _DOT_LINE.search(block) if _DOT in block else None
@@ -99,12 +100,13 @@ class Unstuffer:
 
     def _up_to_end(self, block: bytes, start: int) -> bytes:
         """Cut off the line of one dot, if it is there, and what stands behind it."""
-        if block.rfind(_END) < start:  # in half the time of a search
+        there = block.rfind(_END) >= start  # in half the time of a search
+        found = _END_LINE.search(block, start) if there else None
+        if found is None:
             return block
-        end = block.find(_END, start)
         self.ended = True
-        self.rest = block[end + len(_END) :]
-        return block[: end + 2]  # the CRLF before the dot is content
+        self.rest = block[found.end() :]
+        return block[: found.start() + 2]  # the CRLF before the dot is content
 
 
 class Stuffer:

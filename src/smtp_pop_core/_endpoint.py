@@ -151,8 +151,6 @@ class Endpoint(ABC, Generic[E]):
 
     def _take_foreign_start(self) -> bytes:
         """Take octets that begin another protocol, whose line may never end; or b""."""
-        if not len(self._buffer):
-            return b""
         start = foreign_start(self._buffer.peek(4))
         self._buffer.drop(len(start))
         return start

@@ -233,15 +233,15 @@ class Codec:
         if octets > self._short and octets > self._longest(kind):
             raise BadLine(500, "Line too long", 5, 2)
         try:
-            return read(self, self._text(arguments))
+            ascii_only = arguments.isascii()
+            text = arguments.decode("ascii") if ascii_only else self._text(arguments)
+            return read(self, text)
         except BadLine:
             raise
         except ValueError as error:
             raise BadLine(501, "Syntax error in arguments", 5, 4) from error
 
     def _text(self, arguments: bytes) -> str:
-        if arguments.isascii():
-            return arguments.decode("ascii")
         if not self.utf8:
             raise BadLine(501, "Only ASCII is allowed here", 5, 2)
         return arguments.decode("utf-8")
@@ -269,38 +269,40 @@ class Codec:
         return data
 
     def _read_mail(self, arguments: str) -> Mail:
-        sender, rest = self._read_path(arguments, "FROM:", split_reverse_path, 7)
-        fields = _read_parameters(rest, self._mail, utf8=self.utf8) if rest else {}
+        start = self._path_start(arguments, "FROM:")
+        try:
+            sender, rest = split_reverse_path(arguments, start, utf8=self.utf8)
+        except ValueError as error:
+            raise BadLine(501, "Bad address syntax", 1, 7) from error
+        if not rest and sender.isascii():
+            return mail_as_read(sender)
+        fields = _read_parameters(rest, self._mail, utf8=self.utf8)
         if not sender.isascii() and "smtputf8" not in fields:
             raise BadLine(550, "A non-ASCII sender needs SMTPUTF8", 6, 7)
-        if fields and fields.get("body") is Body.BINARYMIME and not self._binary:
+        if fields.get("body") is Body.BINARYMIME and not self._binary:
             raise BadLine(501, "BODY=BINARYMIME is not offered", 5, 4)
         return mail_as_read(sender, fields)
 
     def _read_rcpt(self, arguments: str) -> Rcpt:
-        recipient, rest = self._read_path(arguments, "TO:", split_forward_path, 3)
-        fields = _read_parameters(rest, self._rcpt, utf8=self.utf8) if rest else {}
+        start = self._path_start(arguments, "TO:")
+        try:
+            recipient, rest = split_forward_path(arguments, start, utf8=self.utf8)
+        except ValueError as error:
+            raise BadLine(501, "Bad address syntax", 1, 3) from error
+        if not rest:
+            return rcpt_as_read(recipient)
+        fields = _read_parameters(rest, self._rcpt, utf8=self.utf8)
         return rcpt_as_read(recipient, fields)
 
-    def _read_path(
-        self,
-        arguments: str,
-        keyword: str,
-        split: Callable[..., tuple[str, str]],
-        detail: int,
-    ) -> tuple[str, str]:
-        path = arguments[len(keyword) :]
-        if (
-            not arguments.startswith(keyword)
-            and upper(arguments[: len(keyword)]) != keyword
-        ):
+    def _path_start(self, arguments: str, keyword: str) -> int:
+        """Return where the path begins, behind the keyword."""
+        start = len(keyword)
+        if not arguments.startswith(keyword) and upper(arguments[:start]) != keyword:
             raise BadLine(501, f"Syntax: {keyword}<address>", 5, 4)
         if self._space_after_colon:
-            path = path.lstrip(" ")
-        try:
-            return split(path, utf8=not path.isascii())  # then SMTPUTF8 holds
-        except ValueError as error:
-            raise BadLine(501, "Bad address syntax", 1, detail) from error
+            while arguments.startswith(" ", start):
+                start += 1
+        return start
 
     def _write_mail(self, command: Mail) -> str:
         if command.body is Body.BINARYMIME and not self._binary:

@@ -237,15 +237,16 @@ _mail_unchecked: Final = unchecked(Mail)
 _rcpt_unchecked: Final = unchecked(Rcpt)
 
 
-def mail_as_read(sender: str, fields: Mapping[str, Any]) -> Mail:
+def mail_as_read(sender: str, fields: Mapping[str, Any] | None = None) -> Mail:
     """Make a Mail whose path was read by the expression that Mail checks.
 
     Raises:
         ValueError: A field cannot be written in a command line.
     """
+    if not fields:
+        return _mail_unchecked(sender)
     mail = _mail_unchecked(sender, **fields)
-    if fields:
-        mail._check_parameters()
+    mail._check_parameters()
     return mail
 
 
@@ -274,15 +275,16 @@ def declaring(
     )
 
 
-def rcpt_as_read(recipient: str, fields: Mapping[str, Any]) -> Rcpt:
+def rcpt_as_read(recipient: str, fields: Mapping[str, Any] | None = None) -> Rcpt:
     """Make a Rcpt whose path was read by the expression that Rcpt checks.
 
     Raises:
         ValueError: A field cannot be written in a command line.
     """
+    if not fields:
+        return _rcpt_unchecked(recipient)
     rcpt = _rcpt_unchecked(recipient, **fields)
-    if fields:
-        rcpt._check_parameters()
+    rcpt._check_parameters()
     return rcpt
 
 

@@ -85,6 +85,7 @@ _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
 _CHALLENGED: Final = frozenset({Auth, AuthResponse})
+_ENDS: Final = (EndOfChunk, EndOfMessage)
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -352,7 +353,12 @@ class Connection(Endpoint[Event]):
             return NEED_DATA if self._eof else PAUSED
         if self.role is CLIENT:
             return self._next_reply()
-        if state in CONTENT and not session.unanswered:
+        if session.unanswered:
+            if self._connect_told or state is not State.CONNECTING:
+                return PAUSED
+            self._connect_told = True
+            return Connect()
+        if state in CONTENT:
             return self._next_content(state)
         return self._next_command(state)
 
@@ -415,20 +421,17 @@ class Connection(Endpoint[Event]):
         self._codec.offer(offers)
 
     def _next_command(self, state: State) -> Event | Signal:
-        session = self._session
-        if session.unanswered:
-            if self._connect_told or state is not State.CONNECTING:
-                return PAUSED
-            self._connect_told = True
-            return Connect()
         if self._dropping is not None:
             return self._drop()
+        session = self._session
         in_auth = state is _AUTH
         longest = self.limits.auth_line if in_auth else self._codec.longest
         try:
             line = self._buffer.take_line(longest)
             if line is None:
-                start = b"" if in_auth else self._take_foreign_start()
+                if not len(self._buffer) or in_auth:
+                    return NEED_DATA
+                start = self._take_foreign_start()
                 return self._take_foreign(start) if start else NEED_DATA
         except LineTooLong as error:
             if not in_auth and foreign_protocol(error.start):
@@ -496,25 +499,19 @@ class Connection(Endpoint[Event]):
             )
         ):
             return refusal
-        if kind is Data:  # as most messages have it, the quickest way
-            return None
-        match command:
-            case Mail(size=size):
-                if session.messages == self.limits.messages:
-                    return TOO_MANY_MESSAGES
-                if (
-                    size is not None
-                    and self._largest is not None
-                    and size > self._largest
-                ):
-                    return TOO_LARGE
-            case Rcpt(recipient=recipient):
-                if session.recipients >= self.limits.recipients:
-                    return TOO_MANY_RECIPIENTS
-                if not recipient.isascii() and not session.smtputf8:
-                    return NEEDS_UTF8
-            case Attributes():
-                return self._attributes_refusal(command)
+        if isinstance(command, Rcpt):
+            if session.recipients >= self.limits.recipients:
+                return TOO_MANY_RECIPIENTS
+            if not command.recipient.isascii() and not session.smtputf8:
+                return NEEDS_UTF8
+        elif isinstance(command, Mail):
+            if session.messages == self.limits.messages:
+                return TOO_MANY_MESSAGES
+            size, largest = command.size, self._largest
+            if size is not None and largest is not None and size > largest:
+                return TOO_LARGE
+        elif isinstance(command, Attributes):
+            return self._attributes_refusal(command)
         return None
 
     def _attributes_refusal(self, command: Attributes) -> Reply | None:
@@ -578,25 +575,23 @@ class Connection(Endpoint[Event]):
     def _send_reply(self, reply: object) -> bytes:
         if not isinstance(reply, Reply):
             raise OutOfOrder(f"a server sends replies, not {type(reply).__name__}")
-        asked = self._session.asked
+        session = self._session
+        asked = session.asked
         kind = type(asked)
-        if (
-            reply.code < 400
-            and isinstance(asked, (EndOfChunk, EndOfMessage))
-            and asked.refusal
-        ):
+        refused = reply.code >= 400
+        if isinstance(asked, _ENDS) and asked.refusal and not refused:
             raise OutOfOrder(f"the content must be refused: {asked.refusal}")
-        enhanced = "ENHANCEDSTATUSCODES" in self._repertoire.by_keyword
+        enhanced = self._repertoire.enhanced
         data = write_reply(reply, asked, self.limits, enhanced=enhanced)
         if not data.isascii() and not self._may_be_utf8(asked, reply.code):
             raise OutOfOrder("only ASCII is allowed in the answer without SMTPUTF8")
-        self._session.reply(reply)
+        session.reply(reply)
         if self._trace:
             self._trace.reply(data)
         self._answered(asked, reply)
         if kind is EndOfMessage:
             self._idle_commands = self._refused_commands = 0
-        elif reply.code >= 400:
+        elif refused:
             self._refused_commands += 1
         elif kind is Xclient:  # the next one has done nothing yet
             self._idle_commands = self._refused_commands = 0

@@ -177,8 +177,15 @@ def _is_mailbox(text: str, *, utf8: bool) -> bool:
     return utf8 and _compiled(MAILBOX_UTF8).fullmatch(text) is not None
 
 
-def split_reverse_path(text: str, *, utf8: bool = False) -> tuple[str, str]:
+def split_reverse_path(
+    text: str, start: int = 0, *, utf8: bool = False
+) -> tuple[str, str]:
     """Take the path off what stands after "MAIL FROM:".
+
+    Args:
+        text: The path, and what follows.
+        start: Where the path begins.
+        utf8: Whether it may hold characters beyond ASCII.
 
     Returns:
         The address as written, without angle brackets and source route, "" for "<>";
@@ -187,14 +194,21 @@ def split_reverse_path(text: str, *, utf8: bool = False) -> tuple[str, str]:
     Raises:
         ParseError: The text does not begin with a reverse-path.
     """
-    match = (_compiled(_PATH_UTF8) if utf8 else _PATH).match(text)
+    match = _PATH.match(text, start) or _match_beyond_ascii(text, start, utf8=utf8)
     if match is None or match[2]:
-        raise ParseError(f"not a reverse-path: {text!r}")
+        raise ParseError(f"not a reverse-path: {text[start:]!r}")
     return match[1] or "", text[match.end() :]
 
 
-def split_forward_path(text: str, *, utf8: bool = False) -> tuple[str, str]:
+def split_forward_path(
+    text: str, start: int = 0, *, utf8: bool = False
+) -> tuple[str, str]:
     """Take the path off what stands after "RCPT TO:".
+
+    Args:
+        text: The path, and what follows.
+        start: Where the path begins.
+        utf8: Whether it may hold characters beyond ASCII.
 
     Returns:
         The address as written, without angle brackets and source route; and the rest of
@@ -203,10 +217,16 @@ def split_forward_path(text: str, *, utf8: bool = False) -> tuple[str, str]:
     Raises:
         ParseError: The text does not begin with a forward-path.
     """
-    match = (_compiled(_PATH_UTF8) if utf8 else _PATH).match(text)
+    match = _PATH.match(text, start) or _match_beyond_ascii(text, start, utf8=utf8)
     if match is None or not (address := match[1] or match[2]):
-        raise ParseError(f"not a forward-path: {text!r}")
+        raise ParseError(f"not a forward-path: {text[start:]!r}")
     return address, text[match.end() :]
+
+
+def _match_beyond_ascii(text: str, start: int, *, utf8: bool) -> re.Match[str] | None:
+    if not utf8 or text.isascii():
+        return None
+    return _compiled(_PATH_UTF8).match(text, start)
 
 
 def split_parameters(

@@ -12,6 +12,8 @@ from ._defaults import BARE, EIGHT_BIT, TOO_LARGE
 from ._replies import Reply
 from ._tolerances import Tolerances
 
+_EIGHT_BIT: Final = (Body.EIGHT_BIT_MIME, Body.BINARYMIME)
+
 
 class Inbound:
     """The content of one message, sent with DATA or in chunks.
@@ -50,7 +52,7 @@ class Inbound:
     ) -> None:
         self._bare_allowed: Final = tolerances.bare_line_ends
         self._eight_bit_allowed: Final = tolerances.undeclared_8bit or (
-            mail is not None and mail.body in (Body.EIGHT_BIT_MIME, Body.BINARYMIME)
+            mail is not None and mail.body in _EIGHT_BIT
         )
         self._eight_bit_seen = False
         self.ended = False

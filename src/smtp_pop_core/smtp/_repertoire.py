@@ -40,9 +40,10 @@ class Repertoire:
         verbs: Their commands.
         rows: The rows that they add to the table, without those that are empty.
         needs: The keyword without which a command cannot come, by its class.
+        enhanced: Whether replies have enhanced status codes.
     """
 
-    __slots__ = ("_offers", "by_keyword", "needs", "rows", "verbs")
+    __slots__ = ("_offers", "by_keyword", "enhanced", "needs", "rows", "verbs")
 
     def __init__(self, extensions: Iterable[Extension]) -> None:
         self.by_keyword: Final[Mapping[str, Extension]] = {
@@ -61,6 +62,7 @@ class Repertoire:
             for verb in each.verbs
             if not verb.anytime
         }
+        self.enhanced: Final = "ENHANCEDSTATUSCODES" in self.by_keyword
         self._offers: Final[dict[tuple[bool, bool], Offers]] = {}
 
     def offers(self, *, tls: bool, authenticated: bool) -> Offers:

@@ -167,20 +167,16 @@ def write_reply(
     Raises:
         ParseError: A line is longer than the standard allows.
     """
-    kind = type(command)
-    if reply.code == 334:  # a challenge, which is not kept
-        data, longest = _write_plain(reply), limits.auth_line
-    elif (
+    code, kind = reply.code, type(command)
+    if code == 334:  # a challenge, which is not kept
+        return _write_lines(code, reply.lines, limits.auth_line)
+    if (
         enhanced
         and kind not in _UNCODED
-        and not (kind is Xclient and reply.code == 220 and reply.enhanced is None)
+        and (kind is not Xclient or code != 220 or reply.enhanced is not None)
     ):
-        data, longest = _coded(reply), 512
-    else:
-        data, longest = _plain(reply), 512
-    if len(data) > longest and max(map(len, data.split(b"\r\n"))) + 2 > longest:
-        raise ParseError(f"a line of the reply is longer than {longest} octets")
-    return data
+        return _coded(reply)
+    return _plain(reply)
 
 
 def _write_coded(reply: Reply) -> bytes:
@@ -199,10 +195,13 @@ def _write_plain(reply: Reply) -> bytes:
     return _write_lines(reply.code, reply.lines)
 
 
-def _write_lines(code: int, lines: Sequence[str]) -> bytes:
+def _write_lines(code: int, lines: Sequence[str], longest: int = 512) -> bytes:
     *head, last = lines
     text = "".join(f"{code}-{line}\r\n" for line in head)
-    return f"{text}{code} {last}\r\n".encode()
+    data = f"{text}{code} {last}\r\n".encode()
+    if len(data) > longest and max(map(len, data.split(b"\r\n"))) + 2 > longest:
+        raise ParseError(f"a line of the reply is longer than {longest} octets")
+    return data
 
 
 # A server says the same again and again: 0.3 in place of 2 us.
