@@ -385,7 +385,7 @@ class Session:
         code = reply.code
         if code == 421:
             there = self._places[_CLOSED]
-        elif there is None or (code != 220 and there.state is _TLS):
+        elif there is None or (there.state is _TLS and 220 != code < 400):
             # to STARTTLS no other reply is a go-ahead: RFC 3207 section 4
             raise ParseError(f"{code} is no answer to {type(command).__name__}")
         if due > 1 and there.state is not _CLOSED:
