@@ -24,13 +24,15 @@ class Place(Generic[S]):
 
     Attributes:
         state: The state.
+        apart: Whether something else than a command or its answer comes next.
         moves: The cell of each command that may come.
     """
 
-    __slots__ = ("moves", "state")
+    __slots__ = ("apart", "moves", "state")
 
-    def __init__(self, state: S) -> None:
+    def __init__(self, state: S, *, apart: bool) -> None:
         self.state = state
+        self.apart = apart
         self.moves: dict[type, Moves[S]] = {}
 
 
@@ -74,6 +76,7 @@ def places(
     tables: Iterable[Mapping[S, Mapping[type, Cell[C, S]]]],
     classes: type[C],
     failures: Collection[C],
+    apart: Collection[S] = (),
 ) -> Mapping[S, Place[S]]:
     """Turn tables into places.
 
@@ -83,8 +86,10 @@ def places(
         classes: The classes of answers.
         failures: Those that move nothing where a cell does not name
             them.  All others that it does not name must not come.
+        apart: The states in which something else than a command or its answer comes
+            next.
     """
-    found = {state: Place(state) for state in states}
+    found = {state: Place(state, apart=state in apart) for state in states}
     for state, here in found.items():
         row: dict[type, Cell[C, S]] = {}
         for table in tables:

@@ -72,7 +72,7 @@ from ._profile import RELAY, Profile
 from ._repertoire import Offers, repertoire_of
 from ._replies import Command, Reply
 from ._reply_codec import ReplyReader, read_offers, write_reply
-from ._state import CONTENT, NotOffered, Session, State
+from ._state import NotOffered, Session, State
 from ._tolerances import Tolerances
 from ._trace import Trace
 
@@ -346,21 +346,31 @@ class Connection(Endpoint[Event]):
 
     def _understand(self) -> Event | Signal | None:
         session = self._session
-        state = session.here.state
+        here = session.here
+        if here.apart:
+            return self._next_apart(here.state)
+        if self.role is CLIENT:
+            return self._next_reply()
+        if not session.unanswered:
+            return self._next_command(here.state)
+        if self._connect_told or here.state is not State.CONNECTING:
+            return PAUSED
+        self._connect_told = True
+        return Connect()
+
+    def _next_apart(self, state: State) -> Event | Signal | None:
+        """Understand what is neither a command nor the reply to one."""
         if state is _CLOSED:
             return None
         if state is _TLS:
             return NEED_DATA if self._eof else PAUSED
         if self.role is CLIENT:
             return self._next_reply()
-        if session.unanswered:
-            if self._connect_told or state is not State.CONNECTING:
-                return PAUSED
-            self._connect_told = True
-            return Connect()
-        if state in CONTENT:
-            return self._next_content(state)
-        return self._next_command(state)
+        if self._session.unanswered:
+            return PAUSED
+        if state is _AUTH:
+            return self._next_auth_response()
+        return self._next_content(state)
 
     def _next_reply(self) -> Reply | Signal:
         session = self._session
@@ -423,25 +433,18 @@ class Connection(Endpoint[Event]):
     def _next_command(self, state: State) -> Event | Signal:
         if self._dropping is not None:
             return self._drop()
-        session = self._session
-        in_auth = state is _AUTH
-        longest = self.limits.auth_line if in_auth else self._codec.longest
+        codec = self._codec
         try:
-            line = self._buffer.take_line(longest)
-            if line is None:
-                if not len(self._buffer) or in_auth:
-                    return NEED_DATA
-                start = self._take_foreign_start()
-                return self._take_foreign(start) if start else NEED_DATA
+            line = self._buffer.take_line(codec.longest)
         except LineTooLong as error:
-            if not in_auth and foreign_protocol(error.start):
+            if foreign_protocol(error.start):
                 return self._take_foreign(error.start)
-            return self._bad(b"", AUTH_TOO_LONG if in_auth else TOO_LONG)
+            return self._bad(b"", TOO_LONG)
+        if line is None:
+            start = self._take_foreign_start() if len(self._buffer) else b""
+            return self._take_foreign(start) if start else NEED_DATA
         try:
-            if in_auth:
-                command: Command = read_auth_response(line)
-            else:
-                command = self._codec.read_command(line, session.check)
+            command = codec.read_command(line, self._session.check)
         except NotOffered:
             return self._take_bad(line, NOT_OFFERED)
         except OutOfOrder:
@@ -451,15 +454,31 @@ class Connection(Endpoint[Event]):
                 self._dropping = BadCommand(line, error.reply)
                 self._to_drop = error.octets
                 return self._drop()
-            if not in_auth and foreign_protocol(line):
+            if foreign_protocol(line):
                 return self._take_foreign(line)
             return self._bad(line, error.reply)
         if state is _RCPT and isinstance(command, (Bdat, BdatLast)):
             self._begin_content()
+        return self._take(command, line)
+
+    def _next_auth_response(self) -> Command | Signal:
+        try:
+            line = self._buffer.take_line(self.limits.auth_line)
+        except LineTooLong:
+            return self._bad(b"", AUTH_TOO_LONG)
+        if line is None:
+            return NEED_DATA
+        try:
+            response = read_auth_response(line)
+        except BadLine as error:
+            return self._bad(line, error.reply)
+        return self._take(response, line)
+
+    def _take(self, command: Command, line: bytes) -> Command:
         forbidden = self._forbidden(command)
         if forbidden is not None:
             return self._take_bad(line, forbidden)
-        session.take(command)
+        self._session.take(command)
         if self._trace:
             self._trace.command(command, line)
         return command

@@ -145,6 +145,7 @@ Postfix XCLIENT_README.
 _IN_CHUNK: Final = (State.CHUNK, State.LAST)
 CONTENT: Final = (State.DATA, *_IN_CHUNK)
 """The states in which the octets of a message's content are due."""
+_APART: Final = (*CONTENT, State.AUTH, State.TLS, State.CLOSED)
 
 # To look up a member of an Enum takes 60 ns.
 _CLOSED: Final = State.CLOSED
@@ -155,7 +156,8 @@ _ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
 
 
 def _places(tables: Iterable[Table]) -> Mapping[State, Place[State]]:
-    return places(State, (_ANYWHERE, TRANSITIONS, *tables), ReplyClass, (_4, _5))
+    tables = _ANYWHERE, TRANSITIONS, *tables
+    return places(State, tables, ReplyClass, (_4, _5), _APART)
 
 
 _STANDARD: Final = _places(())
