@@ -33,7 +33,7 @@ def unchecked(kind: Callable[P, T]) -> Callable[P, T]:
                 field(
                     default=each.default,
                     default_factory=each.default_factory,
-                    kw_only=each.kw_only,
+                    kw_only=False,
                 ),
             )
             for each in fields(cls)

@@ -46,6 +46,7 @@ from ._commands import (
 )
 from ._defaults import (
     AUTH_TOO_LONG,
+    DEFAULTS,
     FOREIGN,
     NEEDS_UTF8,
     NOT_OFFERED,
@@ -85,6 +86,8 @@ _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
 _CHALLENGED: Final = frozenset({Auth, AuthResponse})
+_is_domain_or_literal: Final = lru_cache(maxsize=64)(is_domain_or_literal)
+"""Of our own name, which is the same for many connections."""
 _ENDS: Final = (EndOfChunk, EndOfMessage)
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
 
@@ -163,7 +166,7 @@ class Connection(Endpoint[Event]):
         trace: Callable[[str], None] | None = None,
         trace_content: bool = False,
     ) -> None:
-        if not is_domain_or_literal(domain):
+        if not _is_domain_or_literal(domain):
             raise ValueError(f"not a domain or an address literal: {domain!r}")
         super().__init__(role, domain, limits)
         self.lmtp: Final = lmtp
@@ -337,6 +340,8 @@ class Connection(Endpoint[Event]):
         Raises:
             LocalProtocolError: It is no command that a server gets.
         """
+        if self.role is SERVER and (reply := DEFAULTS.get(type(command))) is not None:
+            return reply  # as most are
         if self.role is not SERVER or not isinstance(command, Command):
             kind = type(command).__name__
             raise LocalProtocolError(f"no reply is due to {kind}")
@@ -563,7 +568,10 @@ class Connection(Endpoint[Event]):
     def _next_content(self, state: State) -> Event | Signal:
         content = self._content
         in_chunk = state is not _DATA
-        block = self._next_of_chunk() if in_chunk else content.take(self._buffer)
+        if in_chunk:
+            block = self._next_of_chunk()
+        else:
+            block = b"" if content.ended else content.take(self._buffer)
         if block:
             if self._trace:
                 self._trace.content("C", block, len(block))

@@ -54,7 +54,7 @@ EIGHT_BIT: Final = _reply(554, "5.6.3", "8-bit content needs BODY=8BITMIME")
 _CHUNK_ACCEPTED: Final = _reply(250, "2.0.0", "Chunk accepted")
 _MESSAGE_ACCEPTED: Final = _reply(250, "2.0.0", "Message accepted")
 
-_DEFAULTS: Final[Mapping[type[Command], Reply]] = {
+DEFAULTS: Final[Mapping[type, Reply]] = {
     Mail: _reply(250, "2.1.0", "Sender OK"),
     Rcpt: _reply(250, "2.1.5", "Recipient OK"),
     Data: Reply(354, ("End data with <CR><LF>.<CR><LF>",)),
@@ -72,6 +72,7 @@ _DEFAULTS: Final[Mapping[type[Command], Reply]] = {
     Xclient: _reply(550, "5.7.0", "Not authorized"),
     Xforward: _reply(250, "2.0.0", "OK"),
 }
+"""What is always the same."""
 
 
 @lru_cache(maxsize=32)  # of the names that a server has: one, or a few
@@ -92,7 +93,7 @@ def default_reply(command: Command, domain: str, *, lmtp: bool = False) -> Reply
         domain: The server's name.
         lmtp: Whether the server speaks LMTP.
     """
-    reply = _DEFAULTS.get(type(command))
+    reply = DEFAULTS.get(type(command))
     if reply is not None:
         return reply
     match command:

@@ -161,6 +161,8 @@ def _places(tables: Iterable[Table]) -> Mapping[State, Place[State]]:
 
 
 _STANDARD: Final = _places(())
+_CONNECT: Final = Connect()
+_WITHOUT_RECIPIENTS: Final = frozenset({Mail, Rset, Ehlo, Helo, Lhlo})
 _NEEDS: Final[Mapping[type[Command], str]] = {
     StartTls: "STARTTLS",
     Auth: "AUTH",
@@ -222,9 +224,9 @@ class Session:
         tls: bool = False,
         lmtp: bool = False,
     ) -> None:
-        tables = [table for table in tables if table]
+        rows = [table for table in tables if table] if tables else ()
         self._needs = {**_NEEDS, **needs} if needs else _NEEDS
-        self._places = _places(tables) if tables else _STANDARD
+        self._places = _places(rows) if rows else _STANDARD
         self.unanswered: Sequence[tuple[Command, Moves[State], int]] = ()
         self.offered: frozenset[str] = frozenset()
         self.tls = tls
@@ -235,8 +237,8 @@ class Session:
         self.mails = 0
         self.messages = 0
         self.chunk = 0
-        self.state = State.CONNECTING
-        self.command(Connect())
+        self.here = self._ahead = self._places[State.CONNECTING]
+        self.take(_CONNECT)
 
     @property
     def state(self) -> State:
@@ -399,7 +401,7 @@ class Session:
             self._note(command, digit)
         if there.state is _CLOSED:
             self._ahead = there
-        else:
+        elif self.unanswered or self._ahead is not there:
             self._pass_silent()
         return command
 
@@ -420,7 +422,7 @@ class Session:
             pass
         elif kind is Rcpt:
             self.recipients += 1
-        elif isinstance(command, (Mail, Rset, Ehlo, Helo, Lhlo)):
+        elif kind in _WITHOUT_RECIPIENTS:
             self.recipients = 0
         elif isinstance(command, (Auth, AuthResponse)):
             self.authenticated = True
