@@ -91,12 +91,14 @@ class Unstuffer:
             if found.end() <= len(block):
                 # bytes.split takes up to twice as long, bytes.replace thrice.
                 content = b"\r\n".join(_DOT_LINE.split(block))
-        self._line_ends.decode(block[known:].decode("latin-1"))
+        fresh = block[known:] if known else block
+        self._line_ends.decode(fresh.decode("latin-1"))
         if not self.ended:
             self._before = _begun(block)
             if self._before == b"\r\n.\r":
                 content = content[:-1]
-        return content[min(known, 2) :]  # of these, CRLF or CR was returned
+        # of what was known, CRLF or CR was returned
+        return content[min(known, 2) :] if known else content
 
     def _up_to_end(self, block: bytes, start: int) -> bytes:
         """Cut off the line of one dot, if it is there, and what stands behind it."""

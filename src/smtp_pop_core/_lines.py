@@ -58,8 +58,12 @@ class LineBuffer:
 
     def take(self, limit: int) -> bytes:
         """Remove what is there, up to limit octets, and return it."""
-        data = self._data
-        if self._start or len(data) > limit or isinstance(data, bytearray):
+        data, start = self._data, self._start
+        if start == len(data):
+            self._data = b""
+            self._start = self._searched = 0
+            return b""
+        if start or len(data) > limit or isinstance(data, bytearray):
             taken = self.peek(limit)
             self.drop(len(taken))
             return taken
