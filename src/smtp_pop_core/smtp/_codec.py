@@ -160,9 +160,11 @@ class Codec:
         "_by_verb",
         "_limits",
         "_mail",
+        "_mail_fields",
         "_more_for_mail",
         "_more_for_rcpt",
         "_rcpt",
+        "_rcpt_fields",
         "_short",
         "_space_after_colon",
         "longest",
@@ -193,6 +195,8 @@ class Codec:
         self._binary = "BINARYMIME" in offered
         self._mail = offered.mail
         self._rcpt = offered.rcpt
+        self._mail_fields = offered.mail_fields
+        self._rcpt_fields = offered.rcpt_fields
         self._more_for_mail = offered.mail_octets
         self._more_for_rcpt = offered.rcpt_octets
         more = max(offered.mail_octets, offered.rcpt_octets)
@@ -254,16 +258,18 @@ class Codec:
                 extension that was not offered, or is too long.
         """
         kind = type(command)
-        if kind not in self._by_kind:
+        found = self._by_kind.get(kind)
+        if found is None:
             raise OutOfOrder(f"{kind.__name__} is not a command here")
-        name, write = self._by_kind[kind]
+        name, write = found
         arguments = write(self, command)
         line = f"{name} {arguments}\r\n" if arguments else f"{name}\r\n"
         data = line.encode("utf-8")
-        # an AUTH that is longer waits for a challenge: RFC 4954 section 4
-        longest = self._limits.command_line if kind is Auth else self._longest(kind)
-        if len(data) > longest:
-            raise OutOfOrder(f"{kind.__name__} is longer than a line may be")
+        if len(data) > self._short:
+            # an AUTH that is longer waits for a challenge: RFC 4954 section 4
+            longest = self._limits.command_line if kind is Auth else self._longest(kind)
+            if len(data) > longest:
+                raise OutOfOrder(f"{kind.__name__} is longer than a line may be")
         if not self.utf8 and not data.isascii():
             raise OutOfOrder("SMTPUTF8 was not offered")
         return data
@@ -307,13 +313,35 @@ class Codec:
     def _write_mail(self, command: Mail) -> str:
         if command.body is Body.BINARYMIME and not self._binary:
             raise OutOfOrder("BINARYMIME was not offered")
-        fields = ("size", "body", "smtputf8", "ret", "envid", "auth")
-        text = _write_parameters(command, fields, self._mail)
-        return f"FROM:<{command.sender}>{text}"
+        text = f"FROM:<{command.sender}>"
+        if command.size is not None:
+            text += _write_field(self._mail_fields, "size", command.size)
+        if command.body is not None:
+            text += _write_field(self._mail_fields, "body", command.body)
+        if command.smtputf8:
+            text += _write_field(self._mail_fields, "smtputf8", command.smtputf8)
+        if command.ret is not None:
+            text += _write_field(self._mail_fields, "ret", command.ret)
+        if command.envid is not None:
+            text += _write_field(self._mail_fields, "envid", command.envid)
+        if command.auth is not None:
+            text += _write_field(self._mail_fields, "auth", command.auth)
+        if command.extra:
+            text += _write_extra(command.extra, self._mail)
+        return text
 
     def _write_rcpt(self, command: Rcpt) -> str:
-        text = _write_parameters(command, ("notify", "orcpt"), self._rcpt)
-        return f"TO:<{command.recipient}>{text}"
+        text = f"TO:<{command.recipient}>"
+        if command.notify:
+            text += _write_field(self._rcpt_fields, "notify", command.notify)
+        if command.orcpt is not None:
+            text += _write_field(self._rcpt_fields, "orcpt", command.orcpt)
+        if command.extra:
+            text += _write_extra(command.extra, self._rcpt)
+        return text
+
+    def _write_nothing(self, _: Command) -> str:
+        return ""
 
     def _read_vrfy(self, arguments: str) -> Vrfy:
         string, smtputf8 = self._read_string(arguments)
@@ -350,6 +378,8 @@ def _tables(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
         return lambda _, arguments: read(arguments)
 
     def writer(write: Callable[[Any], str]) -> Callable[[Codec, Any], str]:
+        if write is _write_nothing:
+            return Codec._write_nothing  # as DATA, which each message has
         return lambda _, command: write(command)
 
     readers = {each.name.encode(): (each.command, reader(each.read)) for each in verbs}
@@ -406,26 +436,19 @@ def _read_parameters(
     return fields
 
 
-def _write_parameters(
-    command: Mail | Rcpt, fields: tuple[str, ...], offered: Mapping[str, Parameter]
+def _write_field(
+    offered: Mapping[str, tuple[str, Parameter]], field: str, content: object
 ) -> str:
-    contents = {
-        field: content
-        for field in fields
-        if (content := getattr(command, field)) is not None
-        and content is not False
-        and content != ()
-    }
-    if not contents and not command.extra:
-        return ""
-    given: list[tuple[str, str | None]] = []
-    by_field = {parameter.field: keyword for keyword, parameter in offered.items()}
-    for field, content in contents.items():
-        if field not in by_field:
-            raise OutOfOrder(f"no extension that was offered has {field!r}")
-        keyword = by_field[field]
-        given.append((keyword, offered[keyword].write(content)))
-    extra: Extra = command.extra
+    """Write the parameter that a field holds, with a space before it."""
+    found = offered.get(field)
+    if found is None:
+        raise OutOfOrder(f"no extension that was offered has {field!r}")
+    keyword, parameter = found
+    return _write_parameter(keyword, parameter.write(content))
+
+
+def _write_extra(extra: Extra, offered: Mapping[str, Parameter]) -> str:
+    """Write the parameters that have no field, with a space before each."""
     for keyword, value in extra:
         if keyword not in offered:
             raise OutOfOrder(f"no extension that was offered has {keyword!r}")
@@ -433,11 +456,11 @@ def _write_parameters(
             offered[keyword].read(value)
         except ValueError as error:
             raise OutOfOrder(f"{keyword} is malformed: {value!r}") from error
-        given.append((keyword, value))
-    return "".join(
-        f" {keyword}" if value is None else f" {keyword}={value}"
-        for keyword, value in given
-    )
+    return "".join(_write_parameter(*each) for each in extra)
+
+
+def _write_parameter(keyword: str, value: str | None) -> str:
+    return f" {keyword}" if value is None else f" {keyword}={value}"
 
 
 def read_auth_response(line: bytes) -> AuthResponse:

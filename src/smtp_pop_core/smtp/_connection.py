@@ -89,6 +89,8 @@ _CHALLENGED: Final = frozenset({Auth, AuthResponse})
 _is_domain_or_literal: Final = lru_cache(maxsize=64)(is_domain_or_literal)
 """Of our own name, which is the same for many connections."""
 _ENDS: Final = (EndOfChunk, EndOfMessage)
+_NEVER_SENT: Final = frozenset({Connect, BadCommand})
+_NO_VERB: Final = frozenset({EndOfMessage, EndOfChunk, Bdat, BdatLast, AuthResponse})
 _BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -634,38 +636,42 @@ class Connection(Endpoint[Event]):
         return True
 
     def _send_command(self, command: object) -> bytes:
-        if not isinstance(command, Command) or isinstance(
-            command, (Connect, BadCommand)
-        ):
-            kind = type(command).__name__
-            raise OutOfOrder(f"a client sends commands and content, not {kind}")
+        if not isinstance(command, Command) or type(command) in _NEVER_SENT:
+            name = type(command).__name__
+            raise OutOfOrder(f"a client sends commands and content, not {name}")
+        kind = type(command)
         session = self._session
-        session.check(type(command))
+        session.check(kind)
+        if isinstance(command, Rcpt):
+            if not (command.recipient.isascii() or session.smtputf8):
+                raise OutOfOrder("a non-ASCII recipient needs Mail(smtputf8=True)")
+            data = self._codec.write_command(command)
+            self._rcpt_domains.add(domain_of(command.recipient))
+        elif kind in _NO_VERB:
+            data = self._write_without_verb(command)
+        else:
+            data = self._codec.write_command(command)
+        session.take(command)
+        if self._trace:
+            self._trace.command(command, data)
+        return data
+
+    def _write_without_verb(self, command: Command) -> bytes:
+        """Write what has no verb, or one whose octets follow it."""
         match command:
-            case EndOfMessage() if session.ahead is State.DATA:
+            case EndOfMessage() if self._session.ahead is _DATA:
                 data = self._stuffer.end()
                 if self._trace:  # the last line may have had no CRLF
                     self._trace.content("C", b"", len(data.removesuffix(b".\r\n")))
-            case EndOfMessage() | EndOfChunk():
-                data = b""  # the count of octets has said it
+                return data
             case Bdat() | BdatLast():
-                data = write_bdat(command)
+                return write_bdat(command)
             case AuthResponse():
                 data = write_auth_response(command)
                 if len(data) > self.limits.auth_line:
                     raise OutOfOrder("the response is longer than a line may be")
-            case Rcpt(recipient=recipient) if not (
-                recipient.isascii() or session.smtputf8
-            ):
-                raise OutOfOrder("a non-ASCII recipient needs Mail(smtputf8=True)")
-            case _:
-                data = self._codec.write_command(command)
-        session.take(command)
-        if isinstance(command, Rcpt):
-            self._rcpt_domains.add(domain_of(command.recipient))
-        if self._trace:
-            self._trace.command(command, data)
-        return data
+                return data
+        return b""  # the count of octets has said it
 
     def _send_content(self, content: MessageData) -> bytes:
         if not self._session.in_content:

@@ -120,11 +120,22 @@ class Extensions(Mapping[str, Extension]):
         keywords: The keywords alone.
         mail: The parameters that they add to MAIL, by keyword.
         rcpt: The parameters that they add to RCPT.
+        mail_fields: Those that a field of Mail holds, with their keyword, by the field.
+        rcpt_fields: The same of Rcpt.
         mail_octets: How much longer a MAIL line may be.
         rcpt_octets: How much longer a RCPT line may be.
     """
 
-    __slots__ = ("_offers", "keywords", "mail", "mail_octets", "rcpt", "rcpt_octets")
+    __slots__ = (
+        "_offers",
+        "keywords",
+        "mail",
+        "mail_fields",
+        "mail_octets",
+        "rcpt",
+        "rcpt_fields",
+        "rcpt_octets",
+    )
 
     def __init__(self, offers: Mapping[str, Extension]) -> None:
         self._offers = offers
@@ -137,6 +148,8 @@ class Extensions(Mapping[str, Extension]):
             self.rcpt.update(each.rcpt)
             self.mail_octets += each.mail_octets
             self.rcpt_octets += each.rcpt_octets
+        self.mail_fields: Final = _by_field(self.mail)
+        self.rcpt_fields: Final = _by_field(self.rcpt)
 
     def __getitem__(self, keyword: str) -> Extension:
         return self._offers[keyword]
@@ -159,6 +172,16 @@ class Extensions(Mapping[str, Extension]):
             if isinstance(offer, kind):
                 return offer
         return None
+
+
+def _by_field(
+    parameters: Mapping[str, Parameter],
+) -> Mapping[str, tuple[str, Parameter]]:
+    return {
+        each.field: (keyword, each)
+        for keyword, each in parameters.items()
+        if each.field is not None
+    }
 
 
 NO_EXTENSIONS: Final = Extensions({})
