@@ -304,15 +304,33 @@ def test_undecodable_base64_is_refused(line: bytes) -> None:
         read_auth_response(line)
 
 
-WORDS = [
+VERBS = [
     *("USER", "PASS", "APOP", "AUTH", "STLS", "CAPA", "STAT", "LIST", "UIDL", "RETR"),
-    *("TOP", "DELE", "RSET", "NOOP", "QUIT", "UTF8", "LANG", "user", " a", " 1", " 0"),
-    *(" PLAIN", " =", " AAAA", f" {DIGEST}", " de", " *", " ", "\t", "\0", "\r", "\n"),
+    *("TOP", "DELE", "RSET", "NOOP", "QUIT", "UTF8", "LANG", "user"),
+]
+WORDS = [
+    *VERBS,
+    *(
+        " a",
+        " 1",
+        " 0",
+        " PLAIN",
+        " =",
+        " AAAA",
+        f" {DIGEST}",
+        " de",
+        " *",
+        " ",
+        "\t",
+        "\0",
+        "\r",
+        "\n",
+    ),
     *("é", " é", "\u017f", "\u212a", "\u0131", "\u2028", " 99999999999999999999", "-"),
 ]
-LINES = st.lists(st.sampled_from(WORDS), max_size=4).map(
-    lambda words: "".join(words).encode()
-)
+LINES = st.tuples(
+    st.sampled_from(VERBS), st.lists(st.sampled_from(WORDS), max_size=3).map("".join)
+).map(lambda parts: "".join(parts).encode())
 
 readable: Counter[type[pop3.Command]] = Counter()
 
