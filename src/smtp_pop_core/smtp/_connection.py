@@ -91,7 +91,8 @@ _is_domain_or_literal: Final = lru_cache(maxsize=64)(is_domain_or_literal)
 _ENDS: Final = (EndOfChunk, EndOfMessage)
 _NEVER_SENT: Final = frozenset({Connect, BadCommand})
 _NO_VERB: Final = frozenset({EndOfMessage, EndOfChunk, Bdat, BdatLast, AuthResponse})
-_BRINGING: Final = frozenset({Ehlo, Lhlo, Helo, Xclient})
+_BRINGING: Final = frozenset({Data, Ehlo, Lhlo, Helo, Xclient})
+"""Whose replies bring more than a new state."""
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
 _AUTH: Final = State.AUTH
@@ -393,21 +394,17 @@ class Connection(Endpoint[Event]):
             reply = self._reader.read(line, asked, enhanced=enhanced)
             if reply is not None:
                 session.reply(reply)
-                self._answered(asked, reply)
+                self.last_reply = reply
+                if type(asked) in _BRINGING:
+                    self._bring(asked, reply)
                 return reply
         return NEED_DATA
 
-    def _answered(self, command: Command | None, reply: Reply) -> None:
+    def _bring(self, command: Command | None, reply: Reply) -> None:
         """Take what a reply brings beside a new state; the same on both sides."""
-        self.last_reply = reply
-        kind = type(command)
-        if kind is Data:  # the one of each message
-            if reply.code // 100 == 3:
-                self._begin_content()
-            return
-        if kind not in _BRINGING:
-            return
         match command:
+            case Data() if reply.code // 100 == 3:
+                self._begin_content()
             case Ehlo() | Lhlo() if reply.code // 100 == 2:
                 self._offer(self._offered_in(reply))
             case Helo() | Xclient() if reply.code // 100 == 2:
@@ -617,7 +614,9 @@ class Connection(Endpoint[Event]):
         session.reply(reply)
         if self._trace:
             self._trace.reply(data)
-        self._answered(asked, reply)
+        self.last_reply = reply
+        if kind in _BRINGING:
+            self._bring(asked, reply)
         if kind is EndOfMessage:
             self._idle_commands = self._refused_commands = 0
         elif refused:

@@ -162,7 +162,11 @@ def _places(tables: Iterable[Table]) -> Mapping[State, Place[State]]:
 
 _STANDARD: Final = _places(())
 _CONNECT: Final = Connect()
+_KEPT: Final = frozenset({Mail, Bdat, BdatLast, EndOfMessage})
+"""Of which something is kept, once they were said."""
 _WITHOUT_RECIPIENTS: Final = frozenset({Mail, Rset, Ehlo, Helo, Lhlo})
+_NOTED: Final = _WITHOUT_RECIPIENTS | {EndOfMessage, Auth, AuthResponse, Xclient}
+"""Of which something is kept, once they were answered."""
 _NEEDS: Final[Mapping[type[Command], str]] = {
     StartTls: "STARTTLS",
     Auth: "AUTH",
@@ -327,7 +331,7 @@ class Session:
         kind = type(command)
         moves = self._ahead.moves[kind]
         replies = moves.answers
-        if kind is Rcpt or kind is Data:
+        if kind not in _KEPT:
             pass  # most of them
         elif isinstance(command, Mail):
             self.mail = command
@@ -374,31 +378,35 @@ class Session:
         Raises:
             ParseError: It answers nothing, or not so.  Nothing has changed.
         """
-        digit = reply.code // 100
+        code = reply.code
+        digit = code // 100
         unanswered, here = self.unanswered, self.here
         if not unanswered or here.state is _CLOSED:
-            return self._unasked(reply.code)
+            return self._unasked(code)
         command, remembered, due = unanswered[0]
-        moves = here.moves.get(type(command))
+        kind = type(command)
+        moves = here.moves.get(kind)
         if moves is not None:
             there = moves.by_class[digit]
         elif digit < 4:  # what came before it failed, and yet the peer did it
             there = remembered.by_class[digit]
         else:
             there, due = here, 1  # also in LMTP: nobody got the content
-        code = reply.code
         if code == 421:
             there = self._places[_CLOSED]
         elif there is None or (there.state is _TLS and 220 != code < 400):
             # to STARTTLS no other reply is a go-ahead: RFC 3207 section 4
-            raise ParseError(f"{code} is no answer to {type(command).__name__}")
+            raise ParseError(f"{code} is no answer to {kind.__name__}")
         if due > 1 and there.state is not _CLOSED:
             self.unanswered = with_first(unanswered, (command, remembered, due - 1))
             return command
         self.unanswered = without_first(unanswered) if len(unanswered) > 1 else ()
         self.here = there
-        if moves is not None or digit < 4:  # else the peer has not done it
-            self._note(command, digit)
+        if kind is Rcpt:
+            if digit == 2:
+                self.recipients += 1
+        elif kind in _NOTED and (moves is not None or digit < 4):
+            self._note(command, digit)  # else the peer has not done it
         if there.state is _CLOSED:
             self._ahead = there
         elif self.unanswered or self._ahead is not there:
@@ -420,8 +428,6 @@ class Session:
             self.recipients = 0
         elif digit != 2:
             pass
-        elif kind is Rcpt:
-            self.recipients += 1
         elif kind in _WITHOUT_RECIPIENTS:
             self.recipients = 0
         elif isinstance(command, (Auth, AuthResponse)):
