@@ -1,9 +1,8 @@
 """The events that both protocols share."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
-from ._values import unchecked
+from ._values import dataclass, field, unchecked
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ._values import unchecked
+from ._values import dataclass, field, unchecked
 
 T = TypeVar("T")
 

@@ -5,10 +5,10 @@ that came from outside, or from the caller, becomes a second line or another arg
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
 from .._abnf import require_str
+from .._values import dataclass, field
 from ..sasl import is_mechanism_name
 from ._grammar import is_language
 from ._responses import Command, Response, check_number

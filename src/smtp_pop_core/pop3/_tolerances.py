@@ -1,6 +1,6 @@
 """What is borne beyond the standard, each by name, with those who need it."""
 
-from dataclasses import dataclass
+from .._values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ in clear.  Both are one line of text, by `str()` and `parse()`.
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
 from .._base64 import decode_base64, encode_base64
+from .._values import dataclass, field
 from ._prepare import prepare
 
 DEFAULT_ITERATIONS: Final = 15_000

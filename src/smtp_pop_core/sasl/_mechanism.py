@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from .._values import dataclass, field
 from ._credentials import Credentials
 from ._exchange import Client, ClientExchange, Server
 from ._keys import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS

@@ -5,11 +5,11 @@ whether there is hope; words only for how long to wait.
 """
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from .._errors import ConnectionLost, RemoteProtocolError
+from .._values import dataclass
 from ._commands import Connect, Ehlo, Helo, Lhlo, Rcpt
 from ._replies import EnhancedCode, InDoubt, Rejected, Reply, Subject
 
@@ -48,7 +48,7 @@ class Retry:
     @property
     def later(self) -> "Retry":
         """The same, but not at once."""
-        return self if self.after else replace(self, after=_USUAL)
+        return Retry(self.after or _USUAL, self.reason, self.other_host)
 
 
 # Words of servers.  Each of these is searched in time linear in the text.

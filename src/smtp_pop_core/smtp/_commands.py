@@ -6,7 +6,6 @@ that came from outside, or from the caller, becomes a second line or another par
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -20,7 +19,7 @@ from .._abnf import (
     require_str,
     upper,
 )
-from .._values import unchecked
+from .._values import dataclass, field, unchecked
 from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply

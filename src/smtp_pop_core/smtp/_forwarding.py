@@ -5,12 +5,12 @@ it, and a member of `Unavailable` where the proxy says that it does not know.
 """
 
 import re
-from dataclasses import dataclass, fields
 from enum import Enum
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from .._abnf import require_str, upper
+from .._values import dataclass, field_names
 from ._replies import Command
 
 _LONGEST: Final = 255
@@ -43,9 +43,9 @@ class Attributes(Command):
     def given(self) -> tuple[str, ...]:
         """The names of the attributes that it carries, in upper case."""
         return tuple(
-            field.name.upper()
-            for field in fields(self)
-            if getattr(self, field.name) is not None
+            name.upper()
+            for name in field_names(self)
+            if getattr(self, name) is not None
         )
 
 

@@ -5,7 +5,6 @@ holds no CR, LF or NUL, and no space or angle bracket outside a quoted string.
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -27,6 +26,7 @@ from .._abnf import (
     upper,
 )
 from .._errors import ParseError
+from .._values import dataclass
 
 _POSTMASTER: Final = "(?ai:postmaster)"  # not U+017F, which (?i:s) takes for an s
 
@@ -64,7 +64,7 @@ _PARAMETER_UTF8: Final = re.compile(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE_UTF8}))
 parse_integer: Final = number  # under the name that stands on the door
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     """An address that compares equal where RFC 5321 says so.
 

@@ -5,7 +5,6 @@ break, and its enhanced status code belongs to the class of its code.
 """
 
 import re
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -13,6 +12,7 @@ from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import ConnectionLost, ParseError
 from .._errors import Rejected as _Rejected
 from .._transcript import printable
+from .._values import dataclass, field
 from ._grammar import Mailbox, parse_mailbox
 
 
