@@ -16,7 +16,7 @@ from ._in_memory import Session
 from ._measure import OURS, Contender, Group, Outcome
 
 DOMAIN: Final = "mx.example"
-_EHLO: Final = b"EHLO client.example\r\n"
+EHLO: Final = b"EHLO client.example\r\n"
 _MAIL: Final = b"MAIL FROM:<alice@a.example>\r\n"
 _RCPT: Final = b"RCPT TO:<bob@b.example>\r\n"
 
@@ -29,7 +29,7 @@ def transaction(content: bytes, recipients: int = 1) -> list[bytes]:
 
 def session(content: bytes) -> list[bytes]:
     """Return what a client says in a session with one message."""
-    return [_EHLO, *transaction(content, 3), b"QUIT\r\n"]
+    return [EHLO, *transaction(content, 3), b"QUIT\r\n"]
 
 
 class Sink(smtp.Application):
@@ -56,7 +56,7 @@ class Ours:
 
     def transactions(self, said: Sequence[bytes], count: int) -> None:
         one = Session(smtp.serve(smtp.Connection(SERVER, domain=DOMAIN), Sink))
-        one.hear([_EHLO])
+        one.hear([EHLO])
         for _ in repeat(None, count):
             one.hear(said)
         assert one.written.startswith(b"250"), one.written
@@ -75,12 +75,12 @@ class OurConnection:
 
     def transactions(self, said: Sequence[bytes], count: int) -> None:
         conn = smtp.Connection(SERVER, domain=DOMAIN)
-        _answer(conn, [_EHLO])
+        _answer(conn, [EHLO])
         last = _answer(conn, chain.from_iterable(repeat(said, count)))
         assert last.startswith(b"250"), last
 
 
-_TAKEN: Final = smtp.Reply(250, ("Taken",))
+TAKEN: Final = smtp.Reply(250, ("Taken",))
 
 
 def _answer(conn: smtp.Connection, reads: Any) -> bytes:
@@ -92,7 +92,7 @@ def _answer(conn: smtp.Connection, reads: Any) -> bytes:
             if type(event) is MessageData:
                 continue
             if type(event) is smtp.EndOfMessage:
-                last = conn.send(_TAKEN)
+                last = conn.send(TAKEN)
             elif isinstance(event, smtp.Command):
                 last = conn.send(conn.default_reply(event))
             else:
@@ -149,7 +149,7 @@ class Aiosmtpd:
 
     def transactions(self, said: Sequence[bytes], count: int) -> None:
         async def run() -> None:
-            reads = chain([_EHLO], chain.from_iterable(repeat(said, count)))
+            reads = chain([EHLO], chain.from_iterable(repeat(said, count)))
             transport = await self._speak(reads)
             assert transport.written.startswith(b"250"), transport.written
 
@@ -242,7 +242,7 @@ class Twisted:
 
     def transactions(self, said: Sequence[bytes], count: int) -> None:
         protocol = self._begin()
-        protocol.dataReceived(_EHLO)
+        protocol.dataReceived(EHLO)
         for _ in repeat(None, count):
             protocol.transport.clear()
             for data in said:
