@@ -89,13 +89,9 @@ def _answer(conn: smtp.Connection, reads: Any) -> bytes:
     for data in reads:
         conn.receive_data(data)
         while (event := conn.next_event()) is not NEED_DATA:
-            if type(event) is MessageData:
-                continue
-            if type(event) is smtp.EndOfMessage:
-                last = conn.send(TAKEN)
-            elif isinstance(event, smtp.Command):
+            if isinstance(event, smtp.Command):
                 last = conn.send(conn.default_reply(event))
-            else:
+            elif type(event) is not MessageData:
                 return last
     return last
 

@@ -199,3 +199,13 @@ def test_a_line_that_was_searched_in_vain_may_be_put_back() -> None:
     buffer.put_back(buffer.take(512))
     buffer.feed(b"\n")
     assert buffer.take_line(512) == b"QUIT"
+
+
+def test_what_is_taken_after_a_search_in_vain_does_not_count_in_the_next_one() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"content")
+    assert buffer.take_line(512) is None
+    assert buffer.take(512) == b"content"
+    buffer.feed(b"\r\nQUIT\r\n")
+    assert buffer.take_line(512) == b""
+    assert buffer.take_line(512) == b"QUIT"

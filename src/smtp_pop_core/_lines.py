@@ -20,7 +20,7 @@ class LineBuffer:
     __slots__ = ("_data", "_dropped", "_searched", "_start")
 
     def __init__(self) -> None:
-        self._data: bytes | bytearray = b""
+        self._data: bytes | bytearray = b""  # empty where nothing is left
         self._start = 0  # what stands before it has been taken
         self._searched = 0  # no CRLF begins between the start and this offset
         self._dropped = b""  # the last octet of a line that is being dropped, else b""
@@ -32,9 +32,8 @@ class LineBuffer:
         """Add what has arrived."""
         if self._dropped:
             data = self._behind_dropped(data)
-        if self._start == len(self._data):
+        if not self._data:
             self._data = data if type(data) is bytes else bytes(data)
-            self._start = self._searched = 0
             return
         if not isinstance(self._data, bytearray):
             self._data = bytearray(self._data)
@@ -58,16 +57,13 @@ class LineBuffer:
 
     def take(self, limit: int) -> bytes:
         """Remove what is there, up to limit octets, and return it."""
-        data, start = self._data, self._start
-        if start == len(data):
-            self._data = b""
-            self._start = self._searched = 0
-            return b""
-        if start or len(data) > limit or isinstance(data, bytearray):
+        data = self._data
+        if self._start or len(data) > limit or isinstance(data, bytearray):
             taken = self.peek(limit)
             self.drop(len(taken))
             return taken
         self._data = b""
+        self._searched = 0
         return data
 
     def put_back(self, data: bytes) -> None:
@@ -92,14 +88,16 @@ class LineBuffer:
             LineTooLong: The line is longer than limit.  It is dropped, also what of it
                 is still to come; the next call goes on with the line after it.
         """
-        data, start = self._data, self._start
-        if start == len(data):
-            self._data = b""  # it may have been a large block
-            self._start = self._searched = 0
+        data = self._data
+        if not data:
             return None
+        start = self._start
         end = data.find(b"\r\n", self._searched)
         if 0 <= end <= start + limit - 2:
             self._start = self._searched = end + 2
+            if end + 2 == len(data):
+                self._data = b""
+                self._start = self._searched = 0
             return bytes(data[start:end])
         if end < 0 and len(data) - start < limit:
             self._searched = max(start, len(data) - 1)  # the last may be a CR

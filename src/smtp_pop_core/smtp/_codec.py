@@ -181,7 +181,8 @@ class Codec:
     ) -> None:
         self._space_after_colon = space_after_colon
         self._limits = limits
-        self._short = min(limits.command_line, limits.auth_line)  # for any command
+        # without CRLF, for any command
+        self._short = min(limits.command_line, limits.auth_line) - 2
         self._by_verb, self._by_kind = _LMTP if lmtp else _SMTP
         if verbs:
             readers, writers = _tables(verbs)
@@ -233,13 +234,12 @@ class Codec:
             raise BadLine(500, "Command not recognized", 5, 1)
         kind, read = found
         check(kind)
-        octets = len(line) + 2
-        if octets > self._short and octets > self._longest(kind):
+        if len(line) > self._short and len(line) + 2 > self._longest(kind):
             raise BadLine(500, "Line too long", 5, 2)
         try:
-            ascii_only = arguments.isascii()
-            text = arguments.decode("ascii") if ascii_only else self._text(arguments)
-            return read(self, text)
+            if arguments.isascii():
+                return read(self, arguments.decode("ascii"))
+            return read(self, self._text(arguments))
         except BadLine:
             raise
         except ValueError as error:
