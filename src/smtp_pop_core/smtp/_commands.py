@@ -157,7 +157,8 @@ class Mail(Command):
     extra: Extra = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        require_str("sender", self.sender)
+        if type(self.sender) is not str:
+            require_str("sender", self.sender)
         if not is_reverse_path(self.sender, utf8=self.smtputf8):
             raise ValueError(f"not a reverse-path: {self.sender!r}")
         self._check_parameters()
@@ -207,7 +208,8 @@ class Rcpt(Command):
     def __post_init__(self) -> None:
         if not is_forward_path(self.recipient, utf8=True):
             raise ValueError(f"not a forward-path: {self.recipient!r}")
-        self._check_parameters()
+        if self.notify != () or self.orcpt is not None or self.extra:
+            self._check_parameters()
 
     def _check_parameters(self) -> None:
         for word in self.notify:

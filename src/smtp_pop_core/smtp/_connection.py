@@ -383,7 +383,8 @@ class Connection(Endpoint[Event]):
 
     def _next_reply(self) -> Reply | Signal:
         session = self._session
-        asked = session.asked
+        unanswered = session.unanswered
+        asked = unanswered[0][0] if unanswered else session.asked
         longest = self.limits.reply_line
         if type(asked) in _CHALLENGED:
             longest = max(longest, self.limits.auth_line)

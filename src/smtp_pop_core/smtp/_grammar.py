@@ -137,7 +137,7 @@ def parse_mailbox(text: str, *, smtputf8: bool = False) -> Mailbox:
         ValueError: It is not an address.
     """
     require_str("text", text)
-    if not _is_mailbox(text, utf8=smtputf8):
+    if not (_MAILBOX.fullmatch(text) or (smtputf8 and _is_utf8_mailbox(text))):
         raise ParseError(f"not a mailbox: {text!r}")
     local, _, domain = text.rpartition("@")  # neither domains nor literals have an "@"
     if local.startswith('"'):
@@ -163,18 +163,25 @@ def parse_forward_path(text: str, *, smtputf8: bool = False) -> Mailbox:
 
 def is_reverse_path(text: str, *, utf8: bool = False) -> bool:
     """Whether text may be the sender of a message: an address, or "" in a bounce."""
-    return not text or _is_mailbox(text, utf8=utf8)
+    return (
+        not text
+        or _MAILBOX.fullmatch(text) is not None
+        or (utf8 and _is_utf8_mailbox(text))
+    )
 
 
 def is_forward_path(text: str, *, utf8: bool = False) -> bool:
     """Whether text may be a recipient: an address, or postmaster alone."""
-    return _is_mailbox(text, utf8=utf8) or bool(_BARE_POSTMASTER.fullmatch(text))
+    return (
+        _MAILBOX.fullmatch(text) is not None
+        or (utf8 and _is_utf8_mailbox(text))
+        or _BARE_POSTMASTER.fullmatch(text) is not None
+    )
 
 
-def _is_mailbox(text: str, *, utf8: bool) -> bool:
-    if _MAILBOX.fullmatch(text):  # which MAILBOX_UTF8 matches as well
-        return True
-    return utf8 and _compiled(MAILBOX_UTF8).fullmatch(text) is not None
+def _is_utf8_mailbox(text: str) -> bool:
+    """Whether text is a mailbox with SMTPUTF8 in force, which takes all others too."""
+    return _compiled(MAILBOX_UTF8).fullmatch(text) is not None
 
 
 def split_reverse_path(
