@@ -19,6 +19,7 @@ from smtp_pop_core.smtp._codec import (
     BadLine,
     Codec,
     read_auth_response,
+    tables_with,
     write_auth_response,
     write_bdat,
 )
@@ -56,7 +57,8 @@ def offered_in(case: dict[str, Any]) -> list[Extension]:
 
 def codec_with(*extensions: Extension, space_after_colon: bool = False) -> Codec:
     verbs = [verb for each in extensions for verb in each.verbs]
-    codec = Codec(verbs, Limits(), space_after_colon=space_after_colon, lmtp=False)
+    tables = tables_with(verbs, lmtp=False)
+    codec = Codec(tables, Limits(), space_after_colon=space_after_colon)
     codec.offer(Extensions({each.keyword: each for each in extensions}))
     return codec
 

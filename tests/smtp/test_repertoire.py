@@ -89,3 +89,26 @@ def test_a_server_may_say_that_it_offers_less_than_it_has() -> None:
         "SIZE": extensions.Size(5),
         "HELP": extensions.Help(),
     }
+
+
+CLIENT_SIDE = Repertoire(smtp.known())
+"""Another one for each test would hear everything for the first time."""
+
+
+@pytest.mark.parametrize("padding", [0, 2_000])
+def test_what_was_heard_once_is_what_is_heard_again(padding: int) -> None:
+    lines = "SIZE 5", "STARTTLS", f"X-A {'x' * padding}"
+    clear = [CLIENT_SIDE.heard(lines, tls=False, authenticated=False) for _ in range(2)]
+    within = [CLIENT_SIDE.heard(lines, tls=True, authenticated=False) for _ in range(2)]
+    assert [list(each) for each in clear] == [["SIZE", "STARTTLS", "X-A"]] * 2
+    assert [list(each) for each in within] == [["SIZE", "X-A"]] * 2
+    assert dict(clear[0]) == dict(clear[1])
+
+
+def test_only_a_response_that_is_short_is_remembered() -> None:
+    short, long = ("X-A",), (f"X-A {'x' * 1_100}",)
+    for lines, same in ((short, True), (long, False)):
+        first, again = (
+            CLIENT_SIDE.heard(lines, tls=False, authenticated=False) for _ in range(2)
+        )
+        assert (first is again) is same

@@ -306,10 +306,8 @@ def test_the_extensions_are_read_alike_however_the_response_is_cut(
 
 
 def test_offers_are_typed() -> None:
-    reply = Reply(
-        250, ("x", "size 5", "AUTH plain LOGIN", "X-FOO a  b", "SMTPUTF8 ignored")
-    )
-    offers = read_offers(reply, known())
+    lines = "size 5", "AUTH plain LOGIN", "X-FOO a  b", "SMTPUTF8 ignored"
+    offers = read_offers(lines, known())
     assert offers["SIZE"] == smtp.extensions.Size(5)
     assert offers["AUTH"] == smtp.extensions.Auth(("PLAIN", "LOGIN"))
     assert offers["X-FOO"] == smtp.extensions.Unknown("X-FOO", "a b")
@@ -317,7 +315,7 @@ def test_offers_are_typed() -> None:
 
 
 def test_offers_are_found_by_their_class() -> None:
-    offers = read_offers(Reply(250, ("x", "PIPELINING", "SIZE 5")), known())
+    offers = read_offers(("PIPELINING", "SIZE 5"), known())
     assert offers.find(smtp.extensions.Size) == smtp.extensions.Size(5)
     assert offers.find(smtp.extensions.StartTls) is None
     assert list(offers) == ["PIPELINING", "SIZE"]
@@ -333,7 +331,7 @@ def test_offers_are_found_by_their_class() -> None:
     ],
 )
 def test_an_offer_that_is_malformed_is_passed_over(line: str) -> None:
-    assert len(read_offers(Reply(250, ("x", line)), known())) == 0
+    assert len(read_offers((line,), known())) == 0
 
 
 @pytest.mark.parametrize(
@@ -345,7 +343,7 @@ def test_size_is_offered_with_a_limit_or_without(limit: int | None, line: str) -
     size = smtp.extensions.Size(limit)
     reply = write_offers("x", smtp.Extensions({"SIZE": size}))
     assert reply == Reply(250, ("x", line))
-    assert read_offers(reply, known())["SIZE"] == size
+    assert read_offers(reply.lines[1:], known())["SIZE"] == size
 
 
 @pytest.mark.parametrize("limit", [-1, 10**20])
@@ -361,7 +359,9 @@ def test_offers_are_written_and_read_back() -> None:
             for each in (*EXTENSIONS, smtp.extensions.Unknown("X-A", "b c"))
         }
     )
-    assert dict(read_offers(write_offers("x", offers), known())) == dict(offers)
+    assert dict(read_offers(write_offers("x", offers).lines[1:], known())) == dict(
+        offers
+    )
 
 
 # The limits

@@ -147,8 +147,23 @@ def write_bdat(command: Bdat | BdatLast) -> bytes:
     return f"BDAT {command.size}{last}\r\n".encode("ascii")
 
 
+_Readers: TypeAlias = Mapping[
+    bytes, tuple[type[Command], Callable[["Codec", str], Command]]
+]
+_Writers: TypeAlias = Mapping[type[Command], tuple[str, Callable[["Codec", Any], str]]]
+
+
+Tables: TypeAlias = tuple[_Readers, _Writers]
+"""Readers by verb, and writers by class of command."""
+
+
 class Codec:
     """The commands of one connection: what may be read and written depends on it.
+
+    Args:
+        tables: How they are read and written.
+        limits: They bound lines.
+        space_after_colon: Whether a space may stand before the path of MAIL and RCPT.
 
     Attributes:
         utf8: Whether addresses may hold UTF-8, because SMTPUTF8 holds.
@@ -172,22 +187,13 @@ class Codec:
     )
 
     def __init__(
-        self,
-        verbs: Iterable[Verb],
-        limits: Limits,
-        *,
-        space_after_colon: bool,
-        lmtp: bool,
+        self, tables: Tables, limits: Limits, *, space_after_colon: bool
     ) -> None:
         self._space_after_colon = space_after_colon
         self._limits = limits
         # without CRLF, for any command
         self._short = min(limits.command_line, limits.auth_line) - 2
-        self._by_verb, self._by_kind = _LMTP if lmtp else _SMTP
-        if verbs:
-            readers, writers = _tables(verbs)
-            self._by_verb = {**self._by_verb, **readers}
-            self._by_kind = {**self._by_kind, **writers}
+        self._by_verb, self._by_kind = tables
         self.offer(NO_EXTENSIONS)
 
     def offer(self, offered: Extensions) -> None:
@@ -365,13 +371,7 @@ class Codec:
         return f"{command.string} SMTPUTF8"
 
 
-_Readers: TypeAlias = Mapping[
-    bytes, tuple[type[Command], Callable[[Codec, str], Command]]
-]
-_Writers: TypeAlias = Mapping[type[Command], tuple[str, Callable[[Codec, Any], str]]]
-
-
-def _tables(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
+def _tables(verbs: Iterable[Verb]) -> Tables:
     """Return the readers and writers of verbs that do not ask the codec."""
 
     def reader(read: Callable[[str], Command]) -> Callable[[Codec, str], Command]:
@@ -387,7 +387,7 @@ def _tables(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
     return readers, writers
 
 
-def _with_codec(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
+def _with_codec(verbs: Iterable[Verb]) -> Tables:
     """Return the same with the verbs that depend on what was offered."""
     readers, writers = _tables(verbs)
     return (
@@ -410,6 +410,15 @@ def _with_codec(verbs: Iterable[Verb]) -> tuple[_Readers, _Writers]:
 
 _SMTP: Final = _with_codec((*_SMTP_VERBS, *_VERBS))
 _LMTP: Final = _with_codec((*_LMTP_VERBS, *_VERBS))
+
+
+def tables_with(verbs: Iterable[Verb], *, lmtp: bool) -> Tables:
+    """Return how commands are read and written: the standard ones, and these."""
+    readers, writers = _LMTP if lmtp else _SMTP
+    if not verbs:
+        return readers, writers
+    more_readers, more_writers = _tables(verbs)
+    return {**readers, **more_readers}, {**writers, **more_writers}
 
 
 def _read_parameters(

@@ -71,7 +71,7 @@ from ._inbound import Inbound
 from ._profile import RELAY, Profile
 from ._repertoire import Offers, repertoire_of
 from ._replies import Command, Reply
-from ._reply_codec import ReplyReader, read_offers, write_reply
+from ._reply_codec import ReplyReader, write_reply
 from ._state import NotOffered, Session, State
 from ._tolerances import Tolerances
 from ._trace import Trace
@@ -179,10 +179,9 @@ class Connection(Endpoint[Event]):
             self._repertoire.rows, self._repertoire.needs, tls=tls, lmtp=lmtp
         )
         self._codec = Codec(
-            self._repertoire.verbs,
+            self._repertoire.tables(lmtp=lmtp),
             limits,
             space_after_colon=tolerances.space_after_colon,
-            lmtp=lmtp,
         )
         size = self._repertoire.by_keyword.get("SIZE")
         self._largest = size.limit or None if isinstance(size, Size) else limits.content
@@ -419,10 +418,8 @@ class Connection(Endpoint[Event]):
             offers = self._offers()
             if reply.lines[1:] == offers.lines:  # as in most cases
                 return offers.extensions
-        return repertoire.held(
-            read_offers(reply, repertoire.by_keyword),
-            tls=session.tls,
-            authenticated=session.authenticated,
+        return repertoire.heard(
+            reply.lines[1:], tls=session.tls, authenticated=session.authenticated
         )
 
     def _offers(self) -> Offers:

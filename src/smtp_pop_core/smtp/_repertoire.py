@@ -4,17 +4,20 @@ A repertoire does not change: connections that have the same extensions share it
 what EHLO says is worked out once: it costs as much as the rest of a session.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .._limits import Limits
 from .._roles import SERVER, Role
+from ._codec import Tables, tables_with
 from ._extensions import Extension, Extensions, Size, Verb, known, usual
 from ._extensions import Limits as LimitsOffer
 from ._replies import Command
 from ._reply_codec import read_offers, write_offers
 from ._state import Table
+
+_LONG: Final = 1_024  # characters of an EHLO response that is not remembered
 
 
 class Offers(NamedTuple):
@@ -37,22 +40,30 @@ class Repertoire:
 
     Attributes:
         by_keyword: The extensions by their keyword.
-        verbs: Their commands.
         rows: The rows that they add to the table, without those that are empty.
         needs: The keyword without which a command cannot come, by its class.
         enhanced: Whether replies have enhanced status codes.
     """
 
-    __slots__ = ("_offers", "by_keyword", "enhanced", "needs", "rows", "verbs")
+    __slots__ = (
+        "_offers",
+        "_tables",
+        "_verbs",
+        "by_keyword",
+        "enhanced",
+        "needs",
+        "rows",
+    )
 
     def __init__(self, extensions: Iterable[Extension]) -> None:
         self.by_keyword: Final[Mapping[str, Extension]] = {
             each.keyword: each for each in extensions
         }
         everything = self.by_keyword.values()
-        self.verbs: Final[tuple[Verb, ...]] = tuple(
+        self._verbs: Final[Sequence[Verb]] = [
             verb for each in everything for verb in each.verbs
-        )
+        ]
+        self._tables: Final[dict[bool, Tables]] = {}
         self.rows: Final[tuple[Table, ...]] = tuple(
             each.rows for each in everything if each.rows
         )
@@ -65,22 +76,50 @@ class Repertoire:
         self.enhanced: Final = "ENHANCEDSTATUSCODES" in self.by_keyword
         self._offers: Final[dict[tuple[bool, bool], Offers]] = {}
 
+    def tables(self, *, lmtp: bool) -> Tables:
+        """Return how commands are read and written, with those of the extensions."""
+        tables = self._tables.get(lmtp)
+        if tables is None:
+            tables = self._tables[lmtp] = tables_with(self._verbs, lmtp=lmtp)
+        return tables
+
     def offers(self, *, tls: bool, authenticated: bool) -> Offers:
         """Return what a server offers in this state of the session."""
         offers = self._offers.get((tls, authenticated))
         if offers is None:
-            held = self.held(self.by_keyword, tls=tls, authenticated=authenticated)
-            response = write_offers("", held)
-            read = read_offers(response, self.by_keyword)
+            held = self._held(self.by_keyword, tls=tls, authenticated=authenticated)
+            lines = write_offers("", held).lines[1:]
             offers = Offers(
-                response.lines[1:],
-                self.held(read, tls=tls, authenticated=authenticated),
+                lines, self._read(lines, tls=tls, authenticated=authenticated)
             )
             self._offers[tls, authenticated] = offers
         return offers
 
+    def heard(
+        self, lines: tuple[str, ...], *, tls: bool, authenticated: bool
+    ) -> Extensions:
+        """Return what a client can use of an EHLO response in this state.
+
+        Args:
+            lines: Its lines behind the first.
+            tls: Whether TLS is active.
+            authenticated: Whether somebody has logged in.
+        """
+        if sum(map(len, lines)) > _LONG:
+            return self._read(lines, tls=tls, authenticated=authenticated)
+        return self._read_again(lines, tls=tls, authenticated=authenticated)
+
+    def _read(
+        self, lines: tuple[str, ...], *, tls: bool, authenticated: bool
+    ) -> Extensions:
+        read = read_offers(lines, self.by_keyword)
+        return self._held(read, tls=tls, authenticated=authenticated)
+
+    # A server says the same to each session: 1 in place of 9 us.
+    _read_again = lru_cache(maxsize=64)(_read)
+
     @staticmethod
-    def held(
+    def _held(
         offers: Mapping[str, Extension], *, tls: bool, authenticated: bool
     ) -> Extensions:
         """Return those that hold in this state of the session."""

@@ -4,7 +4,7 @@ Text is decoded and encoded here, and for commands in `_codec`, and nowhere else
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
@@ -212,14 +212,18 @@ _plain: Final = lru_cache(maxsize=128)(_write_plain)
 _KEYWORD_LINE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)((?: +[!-~]+)*) *")
 
 
-def read_offers(reply: Reply, known: Mapping[str, Extension]) -> Extensions:
+def read_offers(lines: Iterable[str], known: Mapping[str, Extension]) -> Extensions:
     """Read the extensions from an EHLO response.  RFC 5321 section 4.1.1.1.
 
-    The first line is never a keyword.  A line that is none, and one whose arguments are
-    malformed, is passed over; of a keyword that comes twice the first counts.
+    A line that is no keyword, and one whose arguments are malformed, is passed over; of
+    a keyword that comes twice the first counts.
+
+    Args:
+        lines: The lines behind the first, which is never a keyword.
+        known: The extensions that can be used, by their keyword.
     """
     offers: dict[str, Extension] = {}
-    for line in reply.lines[1:]:
+    for line in lines:
         found = _KEYWORD_LINE.fullmatch(line)
         if found is None:
             continue
