@@ -14,6 +14,7 @@ from ._measure import OURS, Contender, Group, Outcome
 from ._smtp_servers import available
 
 MANY: Final = 1_000
+_END: Final = pop3.EndOfMessage()
 _LIMITS: Final = Limits(idle_commands=1 << 30)  # a session asks the same very often
 
 
@@ -61,41 +62,61 @@ class Ours:
 
 
 class OurConnection:
-    """`pop3.Connection` alone: what it says comes from the same maildrop."""
+    """`pop3.Connection` alone, and what a server around it has to say.
+
+    It has the same of the maildrop as the mailbox of twisted: sizes, unique ids and
+    what a message is read from.  Both add up for STAT, put a listing together for LIST
+    and UIDL, and say the size before a message.
+    """
 
     name = "our Connection"
 
     def commands(self, content: bytes, count: int, line: bytes, times: int) -> None:
-        maildrop = Memory(content, count)
         conn = pop3.Connection(SERVER, limits=_LIMITS)
         for said in (b"", b"USER joe\r\n", b"PASS secret\r\n"):
             if said:
                 conn.receive_data(said)
             conn.next_event()
             conn.send(pop3.Response(pop3.OK))
+        store = _Store(conn, content, count)
         for _ in repeat(None, times):
             conn.receive_data(line)
-            last = self._answer(conn, conn.next_event(), maildrop)
-        assert last.endswith(b"\r\n"), last
+            written = store.answer(conn.next_event())
+        assert written.startswith(b"+OK"), written
+        assert written.endswith(b"\r\n"), written
         assert not conn.closed
 
-    def _answer(self, conn: pop3.Connection, event: object, maildrop: Memory) -> bytes:
-        messages = maildrop.messages
+
+class _Store:
+    def __init__(self, conn: pop3.Connection, content: bytes, count: int) -> None:
+        self._conn = conn
+        self._blocks = list(pieces(content))
+        self._sizes = [pop3.size_of(content)] * count
+        self._ids = [f"unique-id-{number}" for number in range(count)]
+
+    def answer(self, event: object) -> bytes:
+        """Return what is written."""
         match event:
             case pop3.Retr(number=number):
-                said = conn.send(pop3.Response(pop3.OK))
-                for block in maildrop.read(number):
-                    said += conn.send(MessageData(block))
-                return said + conn.send(pop3.EndOfMessage())
+                return self._message(number)
             case pop3.Stat():
-                octets = sum([each.size for each in messages])
-                data: pop3.Data = pop3.Totals(len(messages), octets)
+                data: pop3.Data = pop3.Totals(len(self._sizes), sum(self._sizes))
             case pop3.List():
-                data = pop3.Sizes({n: each.size for n, each in enumerate(messages, 1)})
+                data = pop3.Sizes.checked(dict(enumerate(self._sizes, 1)))
+            case pop3.Uidl():
+                ids = dict(enumerate(self._ids, 1))
+                data = pop3.UniqueIds.checked(ids, standard=True)
             case _:
-                ids = {n: each.unique_id for n, each in enumerate(messages, 1)}
-                data = pop3.UniqueIds(ids)
-        return conn.send(pop3.Response(pop3.OK, data=data))
+                raise AssertionError(event)
+        return self._conn.send(pop3.Response(pop3.OK, data=data))
+
+    def _message(self, number: int) -> bytes:
+        send = self._conn.send
+        size = self._sizes[number - 1]
+        said = [send(pop3.Response(pop3.OK, f"{size} octets"))]
+        said += [send(MessageData(block)) for block in self._blocks]
+        said.append(send(_END))
+        return b"".join(said)
 
 
 class Twisted:

@@ -6,7 +6,6 @@ understood as a whole, because a look at each line costs ten times as much.
 
 import re
 from collections.abc import Mapping
-from itertools import chain
 from typing import Final, TypeAlias
 
 from .._abnf import upper
@@ -64,7 +63,7 @@ _Written: TypeAlias = (
 
 _NOTHING: Final = type(None)
 # What +OK to a command has to bring; to all others, nothing.
-_BRINGS: Final[Mapping[type[Command], type[Data]]] = {
+_BRINGS: Final[Mapping[type, type[Data]]] = {
     Stat: Totals,
     List: Sizes,
     Uidl: UniqueIds,
@@ -79,8 +78,10 @@ def has_listing(command: Command | None) -> bool:
     if type(command) not in _LISTING:
         return False
     match command:
-        case List(number=int()) | Uidl(number=int()) | Lang(tag=str()):
-            return False
+        case List() | Uidl():
+            return command.number is None
+        case Lang():
+            return command.tag is None
         case _:
             return True
 
@@ -319,9 +320,7 @@ def write_response(
     text, data, listing = response.text, response.data, b""
     if isinstance(data, Challenge):
         return _write_challenge(data, limits.auth_line)
-    brings = None
-    if command is not None and response.cls is OK:
-        brings = _BRINGS.get(type(command))
+    brings = _BRINGS.get(type(command)) if response.cls is OK else None
     if type(data) is not (brings or _NOTHING):
         name = "nothing" if brings is None else brings.__name__
         raise ParseError(
@@ -345,7 +344,8 @@ def write_response(
         raise ParseError("the text would be taken for a code")
     status = STATUS[response.cls]
     line = (f"{status} {text}\r\n" if text else f"{status}\r\n").encode()
-    _check_length(line, _LONGEST)
+    if len(line) > _LONGEST:
+        raise _too_long(_LONGEST)
     return line + listing
 
 
@@ -353,27 +353,50 @@ def _write_challenge(challenge: Challenge, longest: int) -> bytes:
     if challenge.data is None:
         raise ParseError("a challenge that is no base64 cannot be sent")
     line = b"+ %b\r\n" % encode_base64(challenge.data)
-    _check_length(line, longest)
+    if len(line) > longest:
+        raise _too_long(longest)
     return line
 
 
-def _check_length(line: bytes, longest: int) -> None:
-    if len(line) > longest:
-        raise ParseError(f"a line of the response is longer than {longest} octets")
+def _too_long(longest: int) -> ParseError:
+    return ParseError(f"a line of the response is longer than {longest} octets")
 
 
 def _write_listing(data: _Written) -> bytes:
+    # Lines that begin with a number are not long, and do not begin with a dot.
     if isinstance(data, Sizes):
-        sizes = chain.from_iterable(data.by_number.items())
-        return b"%d %d\r\n" * len(data.by_number) % tuple(sizes) + b".\r\n"
-    lines = _data_lines(data)
-    text = "\r\n".join([*lines, ""]).encode()
-    if isinstance(data, UniqueIds):  # no line is long or begins with a dot
-        return text + b".\r\n"
-    for line in lines:
-        _check_length(f"{line}\r\n".encode(), _LONGEST)
+        sizes = data.by_number
+        return b"%d %d\r\n" * len(sizes) % _by_turns(sizes) + b".\r\n"
+    if isinstance(data, UniqueIds):
+        ids = _standard_ids(data)
+        return ("%d %s\r\n" * len(ids) % _by_turns(ids) + ".\r\n").encode()
+    lines = [f"{line}\r\n".encode() for line in _data_lines(data)]
+    if max(map(len, lines), default=0) > _LONGEST:
+        raise _too_long(_LONGEST)
     stuffer = Stuffer()
-    return stuffer.feed(text) + stuffer.end()
+    return stuffer.feed(b"".join(lines)) + stuffer.end()
+
+
+def _by_turns(by_number: Mapping[int, object]) -> tuple[object, ...]:
+    """Return each number and what it has: to format all at once takes 3/4 of the time.
+
+    To take the items apart would take a third of that.
+    """
+    both: list[object] = [None] * (2 * len(by_number))
+    both[::2] = by_number
+    both[1::2] = by_number.values()
+    return tuple(both)
+
+
+def _standard_ids(data: UniqueIds) -> Mapping[int, str]:
+    """Return what a server may send.
+
+    Raises:
+        ParseError: An id is not as the standard has them.
+    """
+    if not data.standard and not are_unique_ids(data.by_number.values()):
+        raise ParseError("only a client bears ids that are no unique ids")
+    return data.by_number
 
 
 def _data_lines(data: _Written) -> list[str]:
@@ -383,10 +406,9 @@ def _data_lines(data: _Written) -> list[str]:
             return [f"{messages} {octets}"]
         case Sizes(by_number=by_number):
             return [f"{number} {size}" for number, size in by_number.items()]
-        case UniqueIds(by_number=by_number, standard=standard):
-            if not standard and not are_unique_ids(by_number.values()):
-                raise ParseError("only a client bears ids that are no unique ids")
-            return [f"{number} {each}" for number, each in by_number.items()]
+        case UniqueIds():
+            ids = _standard_ids(data)
+            return [f"{number} {each}" for number, each in ids.items()]
         case CapabilityLines(lines=lines):
             return [f"{tag} {arguments}".rstrip(" ") for tag, arguments in lines]
         case Languages(items=items):
