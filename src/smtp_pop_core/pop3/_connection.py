@@ -14,6 +14,7 @@ from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
 from .._events import MessageData, checked_data
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
+from .._lines import LineBuffer
 from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._capabilities import (
     Capabilities,
@@ -67,6 +68,7 @@ _LIMITS: Final = Limits()
 _TOLERANCES: Final = Tolerances()
 _OF_MESSAGES: Final = frozenset({Retr, Top, Dele})
 _NOT_IDLE: Final = _OF_MESSAGES | {Pass, Apop, Auth, AuthResponse, Quit}
+_CHALLENGED: Final = frozenset({Auth, AuthResponse})
 _BRINGING: Final = CONTENT | {Utf8, Connect, Capa, Pass, Apop, Auth, AuthResponse}
 """The commands whose +OK brings something beside a new state."""
 _CODES: Final = frozenset({"RESP-CODES", "AUTH-RESP-CODE"})
@@ -75,11 +77,28 @@ _UNSAID: Final = frozenset({"TOP", "UIDL", "USER"})
 _UNASKED: Final = frozenset({*_UNSAID, "SASL", "STLS"})
 """What a client may ask for as long as the server has not answered CAPA."""
 
+_END: Final = EndOfMessage()
+_BARE_END: Final = EndOfMessage(bare=True)
+
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
 _AUTH: Final = State.AUTH
 _CLOSED: Final = State.CLOSED
 _CONNECTING: Final = State.CONNECTING
 _TLS: Final = State.TLS
+
+
+class _LfBuffer(LineBuffer):
+    """What has arrived, with CRLF for every LF."""
+
+    __slots__ = ("_line_ends",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line_ends = LfToCrlf()
+
+    def feed(self, data: bytes) -> None:
+        """Add what has arrived."""
+        super().feed(self._line_ends.feed(data))
 
 
 class Connection(Endpoint[Event]):
@@ -119,7 +138,6 @@ class Connection(Endpoint[Event]):
         "_has_codes",
         "_idle_commands",
         "_known",
-        "_line_ends",
         "_reader",
         "_refused_commands",
         "_session",
@@ -169,8 +187,8 @@ class Connection(Endpoint[Event]):
         self._codec = Codec(self._known.values(), limits)
         self._codec.utf8 = role is SERVER and tolerances.utf8_login
         self._reader = ResponseReader(limits, any_unique_id=tolerances.any_unique_id)
-        bears_lf = tolerances.lf_line_ends and role is not SERVER
-        self._line_ends = LfToCrlf() if bears_lf else None
+        if tolerances.lf_line_ends and role is not SERVER:
+            self._buffer = _LfBuffer()
         self._unstuffer = Unstuffer()
         self._stuffer = Stuffer()
         self._connect_told = False
@@ -234,17 +252,6 @@ class Connection(Endpoint[Event]):
     def unanswered(self) -> tuple[Command, ...]:
         """The commands whose response has not come, oldest first."""
         return tuple(command for command, _ in self._session.unanswered)
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets of the peer; b"" says that it will send no more.
-
-        Raises:
-            LocalProtocolError: There was a b"" before.
-            TypeError: They are no octets.
-        """
-        if self._line_ends and isinstance(data, (bytes, bytearray, memoryview)):
-            data = self._line_ends.feed(data)
-        super().receive_data(data)
 
     def send(self, event: Command | Response | MessageData | EndOfMessage) -> bytes:
         """Return the octets that say it: all of them must be sent.
@@ -344,11 +351,12 @@ class Connection(Endpoint[Event]):
         return self._next_response()
 
     def _next_response(self) -> Response | Signal:
-        session, asked = self._session, self._session.asked
+        session, reader = self._session, self._reader
+        asked = session.asked
         response = None
-        if not self._reader.in_listing:
+        if not reader.in_listing:
             longest = self.limits.reply_line
-            if isinstance(asked, (Auth, AuthResponse)):  # challenges
+            if type(asked) in _CHALLENGED:
                 longest = max(longest, self.limits.auth_line)
             line = self._buffer.take_line(longest)
             if line is None:
@@ -356,13 +364,13 @@ class Connection(Endpoint[Event]):
             self._line = line
             if self._trace:
                 self._trace.response(line)
-            response = self._reader.add_status(line, asked, codes=self._has_codes)
+            response = reader.add_status(line, asked, codes=self._has_codes)
         if response is None:
-            response = self._reader.add_listing(self._buffer)
+            response = reader.add_listing(self._buffer)
             if response is None:
                 return NEED_DATA
             if self._trace:
-                self._trace.listing(self._reader.listing)
+                self._trace.listing(reader.listing)
         session.response(response)
         self._answered(asked, response)
         return response
@@ -449,7 +457,7 @@ class Connection(Endpoint[Event]):
             if not in_auth and foreign_protocol(line):
                 return self._take_foreign(line)
             return self._bad(line, error.response)
-        if _is_idle(command):
+        if type(command) not in _NOT_IDLE and _is_idle(command):
             self._idle_commands += 1
             if self._idle_commands > self.limits.idle_commands:
                 return self._take(BadCommand(line, TOO_MANY_IDLE, last=True), line)
@@ -482,11 +490,12 @@ class Connection(Endpoint[Event]):
     def _next_content(self) -> Event | Signal:
         unstuffer, buffer = self._unstuffer, self._buffer
         while not unstuffer.ended:
-            if not len(buffer):
+            data = buffer.take(self.limits.block)
+            if not data:
                 return NEED_DATA
-            data = buffer.peek(self.limits.block)
             block = unstuffer.feed(data)
-            buffer.drop(len(data) - len(unstuffer.rest))
+            if unstuffer.ended:
+                buffer.put_back(unstuffer.rest)
             if block:
                 if self._trace:
                     self._trace.content("S", block, len(block))
@@ -494,7 +503,7 @@ class Connection(Endpoint[Event]):
         self._session.end_content()
         if self._trace:
             self._trace.end_content()
-        return EndOfMessage(unstuffer.bare)
+        return _BARE_END if unstuffer.bare else _END
 
     def _send_response(self, response: Response) -> bytes:
         asked = self._session.asked
@@ -555,7 +564,5 @@ class Connection(Endpoint[Event]):
 
 
 def _is_idle(command: Command) -> bool:
-    """Whether a command serves neither a message nor a login, nor the end."""
-    if type(command) in _NOT_IDLE:
-        return False
+    """Whether a command that may be idle is about no single message."""
     return not isinstance(command, (List, Uidl)) or command.number is None

@@ -94,6 +94,7 @@ class ResponseReader:
         any_unique_id: Whether every word serves as a unique id.
 
     Attributes:
+        in_listing: Whether the lines of a listing are due.
         listing: The lines of the last listing, b"" before.
     """
 
@@ -104,22 +105,19 @@ class ResponseReader:
         "_size",
         "_status",
         "_unstuffer",
+        "in_listing",
         "listing",
     )
 
     def __init__(self, limits: Limits, *, any_unique_id: bool) -> None:
         self._limits: Final = limits
         self._any_unique_id: Final = any_unique_id
-        self._status: Response | None = None
+        self._status: Response  # of the listing that is due
         self._unstuffer = Unstuffer()
         self._blocks: list[bytes] = []
+        self.in_listing = False
         self.listing = b""
         self._size = 0
-
-    @property
-    def in_listing(self) -> bool:
-        """Whether the lines of a listing are due."""
-        return self._status is not None
 
     def add_status(
         self, line: bytes, command: Command | None, *, codes: bool
@@ -138,26 +136,26 @@ class ResponseReader:
         found = _STATUS_LINE.fullmatch(line)
         if found is None:
             return self._challenge(line, command)
-        cls = OK if found[1] == b"+OK" else ERR
-        text = decode_text(found[2] or b"")
+        status, octets = found.groups(b"")
+        cls = OK if status == b"+OK" else ERR
+        text = decode_text(octets)
         code = None
         if text.startswith("[") and (bracketed := _CODE.match(text)):
             name = bracketed[1].upper()
             if codes or name in _RECOGNIZED:
                 code, text = name, text[bracketed.end() :]
-        if cls is ERR:
+        if cls is ERR or type(command) not in _BRINGS:
             return checked_response(cls, text, code, None, command)
         if has_listing(command):
             self._status = checked_response(cls, text, code, None, command)
             self._unstuffer = Unstuffer()
             self._blocks.clear()
             self._size = 0
+            self.in_listing = True
             return None
-        data = None
-        if type(command) in _BRINGS:
-            text, data = "", self._brought(command, text)
-            _check_about(command, data)
-        return checked_response(cls, text, code, data, command)
+        data = self._brought(command, text)
+        _check_about(command, data)
+        return checked_response(cls, "", code, data, command)
 
     def _challenge(self, line: bytes, command: Command | None) -> Response:
         found = _CHALLENGE.fullmatch(line)
@@ -192,9 +190,8 @@ class ResponseReader:
         """
         unstuffer, most = self._unstuffer, self._limits.listing
         while len(buffer) and not unstuffer.ended:
-            data = buffer.peek(self._limits.block)
-            block = unstuffer.feed(data)
-            buffer.drop(len(data) - len(unstuffer.rest))
+            block = unstuffer.feed(buffer.take(self._limits.block))
+            buffer.put_back(unstuffer.rest)
             self._size += len(block)
             if self._size > most:
                 raise ParseError(f"the listing is longer than {most} octets")
@@ -203,9 +200,7 @@ class ResponseReader:
             return None
         if unstuffer.bare:
             raise ParseError("a bare CR or LF in a listing")
-        status, self._status = self._status, None
-        if status is None:
-            raise AssertionError("a listing without its status")
+        status, self.in_listing = self._status, False
         self.listing = b"".join(self._blocks)
         listed = self._listed(status.command, decode_text(self.listing))
         text, code = status.text, status.code

@@ -232,16 +232,15 @@ class Response:
     command: Command | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.cls, ResponseClass):
-            raise TypeError(f"cls must be a ResponseClass, not {self.cls!r}")
+        cls, code = self.cls, self.code
+        if not isinstance(cls, ResponseClass):
+            raise TypeError(f"cls must be a ResponseClass, not {cls!r}")
         check_text(self.text)
-        if self.code is not None and (
-            self.code != upper(self.code) or not CODE.fullmatch(self.code)
-        ):
-            raise ValueError(f"not a response code in upper case: {self.code!r}")
-        if isinstance(self.data, Challenge) is not (self.cls is MORE):
+        if code is not None and (code != upper(code) or not CODE.fullmatch(code)):
+            raise ValueError(f"not a response code in upper case: {code!r}")
+        if isinstance(self.data, Challenge) is not (cls is MORE):
             raise ValueError("a challenge goes with MORE, and MORE with a challenge")
-        if self.cls is MORE and (self.text or self.code is not None):
+        if cls is MORE and (self.text or code is not None):
             raise ValueError("a challenge has neither text nor code")
 
     @property
@@ -339,7 +338,7 @@ def check_numbers(name: str, values: Collection[int], *, least: int = 0) -> None
 def check_text(text: str) -> None:
     """Refuse what would be more than one line, or cannot be written."""
     require_str("text", text)
-    if _UNWRITABLE.search(text):
+    if not text.isprintable() and _UNWRITABLE.search(text):
         raise ValueError(f"a line of a response cannot hold this: {text!r}")
 
 

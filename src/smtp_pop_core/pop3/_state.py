@@ -144,6 +144,9 @@ the same octets mean something else.
 CONTENT: Final = frozenset({Retr, Top})
 """The commands whose +OK is followed by the content of a message."""
 
+_NOTED: Final = CONTENT | {Utf8, Lang}
+"""The commands of which more is kept than the state."""
+
 _ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
 
 
@@ -326,7 +329,7 @@ class Session:
         self.here = there
         if not self.unanswered or there.state is _CLOSED:
             self._ahead = there
-        if cls is OK:
+        if cls is OK and type(command) in _NOTED:
             self._note(command)
         return command
 
