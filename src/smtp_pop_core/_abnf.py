@@ -10,11 +10,10 @@ there is nothing to go back for.  Groups are not possessive: Python before 3.11.
 matches those wrongly.  No \w, \d, \s or $, which go beyond ASCII or pass a line feed.
 """
 
-import re
-from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from ._errors import ParseError
+from ._expressions import expression
 
 # UTF8-non-ascii = all beyond %d127.  Not here: C1 controls; U+2028 and U+2029, which
 # end lines; surrogates, which have no UTF-8.
@@ -100,32 +99,34 @@ ESMTP_KEYWORD: Final = "[A-Za-z0-9][A-Za-z0-9-]*+"
 ESMTP_VALUE: Final = "[!-<>-~]++"
 ESMTP_VALUE_UTF8: Final = rf"[^\0- ={_NEVER}]++"
 
-_ATOM: Final = re.compile(ATOM)
-_DOMAIN: Final = re.compile(DOMAIN)
-_DOMAIN_UTF8: Final = re.compile(DOMAIN_UTF8)
-_ADDRESS_LITERAL: Final = re.compile(ADDRESS_LITERAL)
-_ANY_LITERAL: Final = re.compile(f"{ADDRESS_LITERAL}|{_GENERAL_LITERAL}")
-_KEYWORD: Final = re.compile(ESMTP_KEYWORD)
-_VALUE: Final = re.compile(ESMTP_VALUE)
-_VALUE_UTF8: Final = re.compile(ESMTP_VALUE_UTF8)
+_ATOM: Final = expression(ATOM)
+_DOMAIN: Final = expression(DOMAIN)
+_DOMAIN_UTF8: Final = expression(DOMAIN_UTF8)
+_ADDRESS_LITERAL: Final = expression(ADDRESS_LITERAL)
+_ANY_LITERAL: Final = expression(f"{ADDRESS_LITERAL}|{_GENERAL_LITERAL}")
+_KEYWORD: Final = expression(ESMTP_KEYWORD)
+_VALUE: Final = expression(ESMTP_VALUE)
+_VALUE_UTF8: Final = expression(ESMTP_VALUE_UTF8)
 
 # xtext   = *( xchar / hexchar )                                  RFC 3461 section 4
 # xchar   = %d33-42 / %d44-60 / %d62-126
 # hexchar = "+" 2(%x30-39 / %x41-46)
-_XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]++|\+[0-9A-F]{2})*")
-_HEXCHAR: Final = re.compile(r"\+([0-9A-F]{2})")
-_NO_XCHAR: Final = re.compile("[^!-*,-<>-~]")
+_XTEXT: Final = expression(r"(?:[!-*,-<>-~]++|\+[0-9A-F]{2})*")
+_HEXCHAR: Final = expression(r"\+([0-9A-F]{2})")
+_NO_XCHAR: Final = expression("[^!-*,-<>-~]")
 
 # utf-8-addr-unitext = 1*(QUCHAR / EmbeddedUnicodeChar)             RFC 6533 section 3
 # QUCHAR             = %x21-2a / %x2c-3c / %x3e-5b / %x5d-7e / UTF8-non-ascii
 # EmbeddedUnicodeChar = "\x{" HEXPOINT "}"                   (2 to 6 upper-case digits)
-_UNITEXT: Final = re.compile(
+_UNITEXT: Final = expression(
     rf"(?:[^\0- +=\\{_NEVER}]++|\\x\{{(?:10|[1-9A-F])?[0-9A-F]{{2,4}}\}})+"
 )
-_EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]+)\}")
-_NO_QCHAR: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
+_EMBEDDED: Final = expression(r"\\x\{([0-9A-F]+)\}")
+_NO_QCHAR: Final = expression(r"[^!-*,-<>-\[\]-~]")
 
-_TO_UPPER: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
+_TO_UPPER: Final = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
 
 
 def is_domain(text: str, *, utf8: bool = False) -> bool:

@@ -5,18 +5,19 @@ whoever begins another protocol is told once, and nothing that follows is read. 
 what is no command of ours is looked at here, so none can be taken for something else.
 """
 
-import re
 from typing import Final
 
-_METHODS: Final = re.compile(
+from ._expressions import expression
+
+_METHODS: Final = expression(
     rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI|PROPFIND) "
 )
 """What HTTP requests begin with.  RFC 9110 section 9, RFC 9113 section 3.4."""
-_REQUEST: Final = re.compile(
+_REQUEST: Final = expression(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ +[^\0- \x7f]+ +(HTTP|SIP|RTSP|ICAP)/[0-9.]+ *"
 )
 """A whole request line: method, target, version.  RFC 9112 section 3."""
-_START: Final = re.compile(rb"\x16\x03|[\x80-\xff][\0-\xff]\x01[\0\x03]|SSH-")
+_START: Final = expression(rb"\x16\x03|[\x80-\xff][\0-\xff]\x01[\0\x03]|SSH-")
 """A ClientHello of TLS or SSL 3.0, one of SSL 2.0, and SSH: RFC 4253 section 4.2."""
 
 

@@ -1,10 +1,11 @@
 """The dialogue as text, for people: secrets replaced, content counted."""
 
-import re
 from collections.abc import Callable
 from typing import Final
 
-_CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+from ._expressions import expression
+
+_CONTROLS: Final = expression("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SECRET: Final = "(secret)"
 
 

@@ -4,19 +4,19 @@ A command that exists can be written: its fields are checked when it is made, so
 that came from outside, or from the caller, becomes a second line or another argument.
 """
 
-import re
 from typing import Final
 
 from .._abnf import require_str
+from .._expressions import expression
 from .._values import dataclass, field
 from ..sasl import is_mechanism_name
 from ._grammar import is_language
 from ._responses import Command, Response, check_number
 
 # A name or a digest: no space, no control; beyond ASCII only with UTF8.
-_WORD: Final = re.compile("[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029]+")
-_PASSWORD: Final = re.compile("[^\0\r\n\ud800-\udfff]+")
-_DIGEST: Final = re.compile("[0-9a-f]{32}")
+_WORD: Final = expression("[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029]+")
+_PASSWORD: Final = expression("[^\0\r\n\ud800-\udfff]+")
+_DIGEST: Final = expression("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)

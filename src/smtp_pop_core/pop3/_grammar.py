@@ -1,10 +1,10 @@
 """Unique ids, time-stamps and language tags: regular expressions beside their ABNF."""
 
-import re
 from collections.abc import Collection
 from typing import Final
 
 from .._abnf import require_str
+from .._expressions import expression
 
 # unique-id = 1*70(%x21-7E)                                     RFC 1939 section 7
 UNIQUE_ID: Final = "[!-~]{1,70}"
@@ -14,17 +14,17 @@ ANY_UNIQUE_ID: Final = "[^\0- \x7f\ud800-\udfff]++"
 # timestamp = "<" msg-id of RFC 822 ">"                         RFC 1939 section 7
 # Plain ASCII without spaces, and an at sign in it: what is odd may be made to find out
 # a password by collisions of MD5 (CVE-2007-1558).
-_TIMESTAMP: Final = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-_FIRST_ANGLE: Final = re.compile("<[^<>]*>")
+_TIMESTAMP: Final = expression(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_FIRST_ANGLE: Final = expression("<[^<>]*>")
 
 # lang-tag = a language range of RFC 5646, or "*"               RFC 6856 section 3.1
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*")
+_LANGUAGE: Final = expression(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*")
 _MOST_OF_TAG: Final = 100
 
-_UNIQUE_ID: Final = re.compile(UNIQUE_ID)
-_ANY_UNIQUE_ID: Final = re.compile(ANY_UNIQUE_ID)
-_UNIQUE_IDS: Final = re.compile(r"(?:[!-~]{1,70}+\n)*+")
-_ANY_UNIQUE_IDS: Final = re.compile(rf"(?:{ANY_UNIQUE_ID}\n)*+")
+_UNIQUE_ID: Final = expression(UNIQUE_ID)
+_ANY_UNIQUE_ID: Final = expression(ANY_UNIQUE_ID)
+_UNIQUE_IDS: Final = expression(r"(?:[!-~]{1,70}+\n)*+")
+_ANY_UNIQUE_IDS: Final = expression(rf"(?:{ANY_UNIQUE_ID}\n)*+")
 
 
 def is_unique_id(text: str, *, any_id: bool = False) -> bool:

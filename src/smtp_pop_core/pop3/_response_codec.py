@@ -12,6 +12,7 @@ from .._abnf import upper
 from .._base64 import decode_base64, encode_base64
 from .._dots import Stuffer, Unstuffer
 from .._errors import ParseError
+from .._expressions import expression
 from .._limits import Limits
 from .._lines import LineBuffer
 from ._commands import AuthList, Capa, Connect, Lang, List, Stat, Uidl
@@ -38,20 +39,20 @@ from ._responses import (
     checked_totals,
 )
 
-_STATUS_LINE: Final = re.compile(rb"(\+OK|-ERR)(?: ([^\r\n\0]*))?")
-_CHALLENGE: Final = re.compile(rb"\+(?: ([^\r\n\0]*))?")
+_STATUS_LINE: Final = expression(rb"(\+OK|-ERR)(?: ([^\r\n\0]*))?")
+_CHALLENGE: Final = expression(rb"\+(?: ([^\r\n\0]*))?")
 # text = resp-code *CHAR; of the CHARs the first is usually a space  RFC 2449 section 3
-_CODE: Final = re.compile(rf"\[({CODE.pattern})\] ?")
+_CODE: Final = expression(rf"\[({CODE.pattern})\] ?")
 _LONGEST: Final = 512  # octets of a line of a response.  RFC 1939 section 3
 
 # stat = number SP octets [anything]; scan = number SP octets [anything]
 _NUMBER: Final = "[0-9]{1,20}"
-_STAT: Final = re.compile(rf"({_NUMBER}) ({_NUMBER})(?: .*)?", re.DOTALL)
-_SCAN: Final = re.compile(rf"^({_NUMBER}) ({_NUMBER})(?: [^\r\n]*)?\r\n", re.MULTILINE)
-_UIDL: Final = re.compile(rf"^({_NUMBER}) ({UNIQUE_ID})\r\n", re.MULTILINE)
-_ANY_UIDL: Final = re.compile(rf"^({_NUMBER}) ({ANY_UNIQUE_ID})\r\n", re.MULTILINE)
-_WORD: Final = re.compile("[!-~]+")
-_CAPABILITY: Final = re.compile(r"([!-~]+)((?: +[!-~]+)*) *")
+_STAT: Final = expression(rf"({_NUMBER}) ({_NUMBER})(?: .*)?", re.DOTALL)
+_SCAN: Final = expression(rf"^({_NUMBER}) ({_NUMBER})(?: [^\r\n]*)?\r\n", re.MULTILINE)
+_UIDL: Final = expression(rf"^({_NUMBER}) ({UNIQUE_ID})\r\n", re.MULTILINE)
+_ANY_UIDL: Final = expression(rf"^({_NUMBER}) ({ANY_UNIQUE_ID})\r\n", re.MULTILINE)
+_WORD: Final = expression("[!-~]+")
+_CAPABILITY: Final = expression(r"([!-~]+)((?: +[!-~]+)*) *")
 
 _LISTING: Final = frozenset({List, Uidl, Capa, AuthList, Lang})
 _RECOGNIZED: Final = frozenset({ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY})

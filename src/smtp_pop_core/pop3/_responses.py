@@ -4,7 +4,6 @@ A response is made once and cannot be made wrong: its text holds no line break, 
 numbers are numbers, and its unique ids can be written.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from enum import IntEnum, StrEnum
 from typing import Final, TypeAlias
@@ -12,6 +11,7 @@ from typing import Final, TypeAlias
 from .._abnf import require_str, upper
 from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import Rejected as _Rejected
+from .._expressions import expression
 from .._transcript import printable
 from .._values import dataclass, field, unchecked
 from ._grammar import are_unique_ids, is_language, is_unique_id
@@ -53,10 +53,10 @@ class ResponseCode(StrEnum):
 _TEMPORARY: Final = frozenset(
     {ResponseCode.IN_USE, ResponseCode.LOGIN_DELAY, ResponseCode.SYS_TEMP}
 )
-_UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
+_UNWRITABLE: Final = expression("[\r\n\0\ud800-\udfff]")
 # resp-code = "[" resp-level *("/" resp-level) "]"              RFC 2449 section 3
 # resp-level = 1*(%x21-2E / %x30-5C / %x5E-7E)
-CODE: Final = re.compile(r"[!-.0-\\^-~]+(?:/[!-.0-\\^-~]+)*")
+CODE: Final = expression(r"[!-.0-\\^-~]+(?:/[!-.0-\\^-~]+)*")
 LARGEST: Final = 10**20 - 1  # 20 digits
 
 
@@ -342,7 +342,7 @@ def check_text(text: str) -> None:
         raise ValueError(f"a line of a response cannot hold this: {text!r}")
 
 
-_WORD: Final = re.compile("[!-~]+")
+_WORD: Final = expression("[!-~]+")
 
 
 def check_word(word: str) -> None:

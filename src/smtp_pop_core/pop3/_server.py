@@ -4,7 +4,6 @@ Responses are gathered and written in one go before the server waits.  Nothing i
 removed but at QUIT after a login; every other end leaves the maildrop as it was.
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
@@ -16,6 +15,7 @@ from .._errors import (
     ParseError,
 )
 from .._events import checked_data
+from .._expressions import expression
 from .._flow import Ask, Deadline, Flow, Note, Report, deadline, new_ask
 from .._gate import Gate
 from .._proxied import enter, take_header
@@ -87,7 +87,7 @@ _IN_USE: Final = Response(ERR, "The maildrop is in use", ResponseCode.IN_USE)
 _NEEDS_UTF8: Final = Response(ERR, "The message needs UTF8", ResponseCode.UTF8)
 _MALFORMED: Final = Response(ERR, "The exchange was given up")
 _UNSENDABLE: Final = Response(ERR, "The message cannot be sent", ResponseCode.SYS_PERM)
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")
+_BARE_CR: Final = expression(rb"\r(?!\n)")
 _MARKED: Final = Response(OK, "Marked as deleted")
 _END: Final = EndOfMessage()
 # What nobody has to be asked about.

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from .._expressions import expression
 from .._transcript import Transcript
 from ._commands import Apop, Auth, AuthResponse, BadCommand, Pass, User
 from ._responses import Command
 
 # What a line begins with whose rest is a secret, well formed or not.
-_BEFORE_SECRET: Final = re.compile(rb"[ \t]*(?:PASS|AUTH|APOP) ?", re.IGNORECASE)
-_STATUS: Final = re.compile(rb"(?:\+OK|-ERR)(?: |\r\n|\Z)")
+_BEFORE_SECRET: Final = expression(rb"[ \t]*(?:PASS|AUTH|APOP) ?", re.IGNORECASE)
+_STATUS: Final = expression(rb"(?:\+OK|-ERR)(?: |\r\n|\Z)")
 
 
 class Trace(Transcript):

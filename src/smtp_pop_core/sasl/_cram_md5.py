@@ -4,9 +4,9 @@ It is weak: who listens can try passwords, and the server proves nothing.
 """
 
 import hmac
-import re
 from typing import Final
 
+from .._expressions import expression
 from ._credentials import Password
 from ._exchange import (
     Client,
@@ -23,8 +23,8 @@ from ._mechanism import ClientContext, ClientFirst, Mechanism, ServerContext, St
 from ._password import find_password, prepare_or_deny
 from ._prepare import prepare
 
-_DIGEST: Final = re.compile("[0-9a-f]{32}")
-_ATOMS: Final = re.compile("[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
+_DIGEST: Final = expression("[0-9a-f]{32}")
+_ATOMS: Final = expression("[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 
 
 def cram_md5_client(credentials: Password, context: ClientContext) -> Client:

@@ -1,16 +1,16 @@
 """What a client has to show.  Secrets are in no repr and in no message."""
 
-import re
 from typing import Final
 
+from .._expressions import expression
 from .._values import dataclass, field
 from ._prepare import is_trace
 
 # No control characters: no name has them, and NUL and U+0001 part messages.  No
 # surrogates: they have no UTF-8.
-_NAME: Final = re.compile(r"[^\0-\x1f\x7f-\x9f\ud800-\udfff]*")
-_PASSWORD: Final = re.compile(r"[^\0\r\n\ud800-\udfff]+")
-_TOKEN: Final = re.compile("[!-~]+")  # RFC 6749 appendix A.12
+_NAME: Final = expression(r"[^\0-\x1f\x7f-\x9f\ud800-\udfff]*")
+_PASSWORD: Final = expression(r"[^\0\r\n\ud800-\udfff]+")
+_TOKEN: Final = expression("[!-~]+")  # RFC 6749 appendix A.12
 
 
 @dataclass(frozen=True, slots=True)

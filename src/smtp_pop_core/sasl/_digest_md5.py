@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from .._expressions import expression
 from .._values import dataclass, field
 from ._credentials import Password
 from ._exchange import Client, ExchangeError, receive
@@ -18,12 +19,12 @@ _RESPONSE_LENGTH: Final = 4_096  # octets.  RFC 2831 section 2.1.2
 # directive        = token "=" ( token / quoted-string )              RFC 2831 section 7
 _TOKEN: Final = rb"[!#$%&'*+\-.0-9A-Z^_`a-z|~]++"
 _LWS: Final = rb"[ \t\r\n]*+"
-_DIRECTIVE: Final = re.compile(
+_DIRECTIVE: Final = expression(
     _LWS
     + rb"(?:(%b)%b=%b(?:(%b)|" % (_TOKEN, _LWS, _LWS, _TOKEN)
     + rb'"([^"\\]*+(?:\\[\0-\x7f][^"\\]*+)*)")%b)?(?:,|\Z)' % _LWS
 )
-_QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
+_QUOTED_PAIR: Final = expression(rb"\\(.)", re.DOTALL)
 _COUNT: Final = "00000001"  # each exchange has a nonce of its own
 _ONCE: Final = ("nonce", "algorithm", "qop", "stale", "maxbuf", "charset")
 

@@ -7,10 +7,10 @@ in clear.  Both are one line of text, by `str()` and `parse()`.
 
 import hashlib
 import hmac
-import re
 from typing import Final
 
 from .._base64 import decode_base64, encode_base64
+from .._expressions import expression
 from .._values import dataclass, field
 from ._prepare import prepare
 
@@ -31,11 +31,11 @@ FAKE_SALT_LENGTH: Final = 16
 
 _SALT: Final = range(1, 1_025)  # octets
 _BASE64: Final = "[A-Za-z0-9+/]+={0,2}"
-_SCRAM: Final = re.compile(
+_SCRAM: Final = expression(
     rf"SCRAM-(SHA-[0-9]{{1,3}})\$([1-9][0-9]{{0,6}}):({_BASE64})"
     rf"\$({_BASE64}):({_BASE64})"
 )
-_SCRYPT: Final = re.compile(
+_SCRYPT: Final = expression(
     r"\$scrypt\$ln=([1-9][0-9]?),r=([1-9][0-9]?),p=([1-9][0-9]?)"
     r"\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]{43})"
 )

@@ -1,10 +1,10 @@
 """What is known about a mechanism, and what its two sides are given."""
 
-import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final
 
+from .._expressions import expression
 from .._values import dataclass, field
 from ._credentials import Credentials
 from ._exchange import Client, ClientExchange, Server
@@ -14,7 +14,7 @@ from ._names import is_mechanism_name
 BINDING_TYPES: Final = ("tls-exporter", "tls-unique", "tls-server-end-point")
 """Channel bindings that are known, the best first.  RFC 9266, RFC 5929."""
 
-_NONCE: Final = re.compile(r"[!-+\--~]+")  # RFC 5802 section 7: printable
+_NONCE: Final = expression(r"[!-+\--~]+")  # RFC 5802 section 7: printable
 
 
 class ClientFirst(Enum):

@@ -1,9 +1,10 @@
 """The names of mechanisms: all that the commands of a protocol need to know of SASL."""
 
-import re
 from typing import Final
 
-_NAME: Final = re.compile(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
+from .._expressions import expression
+
+_NAME: Final = expression(r"[A-Z0-9_-]{1,20}")  # RFC 4422 section 3.1
 
 
 def is_mechanism_name(text: str) -> bool:

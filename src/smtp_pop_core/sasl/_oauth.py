@@ -4,9 +4,9 @@ Failure is said twice: by a challenge that says why, and, once that was answered
 protocol.
 """
 
-import re
 from typing import Final
 
+from .._expressions import expression
 from ._credentials import Token
 from ._exchange import (
     Client,
@@ -27,18 +27,18 @@ from ._questions import VerifyToken
 # b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 #                                                               RFC 6750 section 2.1
 _B64TOKEN: Final = r"[A-Za-z0-9\-._~+/]+=*"
-_TOKEN: Final = re.compile(_B64TOKEN)
+_TOKEN: Final = expression(_B64TOKEN)
 
 # client-resp = gs2-header kvsep *kvpair kvsep                  RFC 7628 section 3.1
 # kvpair      = key "=" value kvsep
-_OAUTHBEARER: Final = re.compile(
+_OAUTHBEARER: Final = expression(
     rf"[ny],(?:a=({SASLNAME}))?,\x01"
     "((?:[A-Za-z]+=[^\0\x01]*\x01)*)\x01"
 )
-_BEARER: Final = re.compile(rf"(?i:bearer) +({_B64TOKEN})")
-_XOAUTH2: Final = re.compile("user=([^\0\x01]+)\x01auth=(?i:bearer) ([!-~]+)\x01\x01")
+_BEARER: Final = expression(rf"(?i:bearer) +({_B64TOKEN})")
+_XOAUTH2: Final = expression("user=([^\0\x01]+)\x01auth=(?i:bearer) ([!-~]+)\x01\x01")
 
-_STATUS: Final = re.compile(rb'"status"[ \t\r\n]*:[ \t\r\n]*"([ !#-\[\]-~]{1,100})"')
+_STATUS: Final = expression(rb'"status"[ \t\r\n]*:[ \t\r\n]*"([ !#-\[\]-~]{1,100})"')
 
 
 def oauthbearer_client(credentials: Token, context: ClientContext) -> Client:

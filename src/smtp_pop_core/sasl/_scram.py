@@ -5,10 +5,10 @@ server may be left out, and is: clients then get the reply of the protocol at on
 """
 
 import hmac
-import re
 from typing import Final
 
 from .._base64 import decode_base64, encode_base64
+from .._expressions import expression
 from ._credentials import Password
 from ._exchange import (
     Client,
@@ -42,17 +42,17 @@ _EXTENSIONS: Final = r"(?:,[A-Zbdf-hj-loqt-z]=[^\0,]+)*"
 _NONCE: Final = r"[!-+\--~]+"
 _BASE64: Final = "[A-Za-z0-9+/=]+"
 
-_CLIENT_FIRST: Final = re.compile(
+_CLIENT_FIRST: Final = expression(
     rf"((n|y|p=([A-Za-z0-9.\-]+)),(?:a=({SASLNAME}))?,)"
     rf"(n=({SASLNAME}),r=({_NONCE}){_EXTENSIONS})"
 )
-_SERVER_FIRST: Final = re.compile(
+_SERVER_FIRST: Final = expression(
     rf"r=({_NONCE}),s=({_BASE64}),i=([1-9][0-9]{{0,9}}){_EXTENSIONS}"
 )
-_CLIENT_FINAL: Final = re.compile(
+_CLIENT_FINAL: Final = expression(
     rf"(c=({_BASE64}),r=({_NONCE}){_EXTENSIONS}),p=({_BASE64})"
 )
-_SERVER_FINAL: Final = re.compile(
+_SERVER_FINAL: Final = expression(
     rf"(?:v=({_BASE64})|e=([ -+\--<>-~]{{1,100}})){_EXTENSIONS}"
 )
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from .._errors import ConnectionLost, RemoteProtocolError
+from .._expressions import expression
 from .._values import dataclass
 from ._commands import Connect, Ehlo, Helo, Lhlo, Rcpt
 from ._replies import EnhancedCode, InDoubt, Rejected, Reply, Subject
@@ -52,19 +53,19 @@ class Retry:
 
 
 # Words of servers.  Each of these is searched in time linear in the text.
-_GREY: Final = re.compile(r"gr[ea]y[- ]?list", re.IGNORECASE)
-_MUCH: Final = re.compile(
+_GREY: Final = expression(r"gr[ea]y[- ]?list", re.IGNORECASE)
+_MUCH: Final = expression(
     r"\btoo (?:many|much|fast|quick|often|frequent)|\brate\b|rate[- ]?limit|throttl"
     r"|\bbusy\b|\boverload|\bslow down",
     re.IGNORECASE,
 )
-_MANY_RECIPIENTS: Final = re.compile(r"too many (?:\w+ )?recipients", re.IGNORECASE)
-_AGAIN: Final = re.compile(
+_MANY_RECIPIENTS: Final = expression(r"too many (?:\w+ )?recipients", re.IGNORECASE)
+_AGAIN: Final = expression(
     r"\b(?:try|retry|come|resend|send)\b.{0,40}?\b(?:again|later|back|soon|shortly)\b"
     r"|\bretry\b",
     re.IGNORECASE,
 )
-_TIME: Final = re.compile(
+_TIME: Final = expression(
     r"(?:\bagain|\bretry|\blater|\bback|\bwait|\bdefer[a-z]{0,3}"
     r"|gr[ea]y[- ]?list[a-z]{0,3})\b[^0-9]{0,40}"
     r"(?:([0-9]{1,2}):([0-9]{2}):([0-9]{2})\b"
@@ -72,7 +73,7 @@ _TIME: Final = re.compile(
     re.IGNORECASE,
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 60 * 60}
-_IN_TEXT: Final = re.compile(r"4\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
+_IN_TEXT: Final = expression(r"4\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 
 # (subject, detail) of those who greylist, where they do not call it so.
 _GREYLISTS: Final = frozenset({(2, 0), (7, 0), (7, 1)})

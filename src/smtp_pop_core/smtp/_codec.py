@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from .._abnf import upper
 from .._base64 import decode_base64, encode_base64
 from .._errors import OutOfOrder, ParseError
+from .._expressions import expression
 from .._limits import Limits
 from ._commands import (
     Auth,
@@ -117,7 +118,7 @@ _VERBS: Final = (
 )
 
 
-_CHUNK: Final = re.compile(rb"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
+_CHUNK: Final = expression(rb"([0-9]{1,19})( +LAST)?", re.IGNORECASE)
 
 
 def _read_bdat(

@@ -4,7 +4,6 @@ A command that exists can be written: its fields are checked when it is made, so
 that came from outside, or from the caller, becomes a second line or another parameter.
 """
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -19,6 +18,7 @@ from .._abnf import (
     require_str,
     upper,
 )
+from .._expressions import expression
 from .._values import dataclass, field, unchecked
 from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
@@ -27,8 +27,8 @@ from ._replies import Command, Reply
 Extra: TypeAlias = tuple[tuple[str, str | None], ...]
 """Parameters of extensions: keyword in upper case, and its value or None."""
 
-_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_UTF8_TEXT: Final = re.compile(
+_TEXT: Final = expression(r"[!-~](?:[ -~]*[!-~])?")
+_UTF8_TEXT: Final = expression(
     r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029]"
     r"(?:[^\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]*"
     r"[^\0- \x7f-\xa0\ud800-\udfff\u2028\u2029])?"
@@ -40,8 +40,8 @@ _LARGEST_CHUNK: Final = 10**18
 _ENVID_LENGTH: Final = 100  # RFC 3461 section 4.4
 _AUTH_LENGTH: Final = 494  # RFC 4954 section 5: 500 with " AUTH="
 _ORCPT_LENGTH: Final = 500  # RFC 3461 section 4.2
-_NODE: Final = re.compile("[!-~]+")
-_XTEXT_OF: Final = re.compile("[ -~\x80-\xff]+")
+_NODE: Final = expression("[!-~]+")
+_XTEXT_OF: Final = expression("[ -~\x80-\xff]+")
 
 
 class Body(Enum):

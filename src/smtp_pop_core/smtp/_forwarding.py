@@ -4,12 +4,12 @@ XCLIENT and XFORWARD carry attributes.  Each is a field: None where nothing is s
 it, and a member of `Unavailable` where the proxy says that it does not know.
 """
 
-import re
 from enum import Enum
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from .._abnf import require_str, upper
+from .._expressions import expression
 from .._values import dataclass, field_names
 from ._replies import Command
 
@@ -18,7 +18,7 @@ _LONGEST_PROTO: Final = 64
 _HIGHEST_PORT: Final = 65535
 _IPV6: Final = "IPV6:"
 # No controls, no white space, and nothing that is special in the header of a message.
-_WORD: Final = re.compile(r"[!#-'*+\-./0-9:=?A-Z\[\]^-~]+")
+_WORD: Final = expression(r"[!#-'*+\-./0-9:=?A-Z\[\]^-~]+")
 
 
 class Unavailable(Enum):

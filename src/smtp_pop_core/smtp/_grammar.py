@@ -5,7 +5,6 @@ holds no CR, LF or NUL, and no space or angle bracket outside a quoted string.
 """
 
 import re
-from functools import cache
 from typing import Final
 
 from .._abnf import (
@@ -26,15 +25,10 @@ from .._abnf import (
     upper,
 )
 from .._errors import ParseError
+from .._expressions import expression
 from .._values import dataclass
 
 _POSTMASTER: Final = "(?ai:postmaster)"  # not U+017F, which (?i:s) takes for an s
-
-
-@cache
-def _compiled(expression: str) -> re.Pattern[str]:
-    """Compile what only addresses beyond ASCII need: it takes 12 ms."""
-    return re.compile(expression)
 
 
 def _path(mailbox: str, domain: str) -> str:
@@ -46,20 +40,21 @@ def _path(mailbox: str, domain: str) -> str:
 
 
 # Group 1 is the mailbox, group 2 Postmaster alone; "<>" has neither.
-_PATH: Final = re.compile(_path(MAILBOX, DOMAIN))
-_PATH_UTF8: Final = _path(MAILBOX_UTF8, DOMAIN_UTF8)
+_PATH: Final = expression(_path(MAILBOX, DOMAIN))
+_PATH_UTF8: Final = expression(_path(MAILBOX_UTF8, DOMAIN_UTF8))
 
-_MAILBOX: Final = re.compile(MAILBOX)
-_BARE_POSTMASTER: Final = re.compile(_POSTMASTER)
+_MAILBOX: Final = expression(MAILBOX)
+_MAILBOX_UTF8: Final = expression(MAILBOX_UTF8)
+_BARE_POSTMASTER: Final = expression(_POSTMASTER)
 
-_DOT_STRING: Final = re.compile(DOT_STRING_UTF8)
-_QUOTED_STRING: Final = re.compile(QUOTED_STRING_UTF8)
-_QUOTED_PAIR: Final = re.compile(r"\\(.)")
-_MUST_BE_PAIR: Final = re.compile(r'(["\\])')
+_DOT_STRING: Final = expression(DOT_STRING_UTF8)
+_QUOTED_STRING: Final = expression(QUOTED_STRING_UTF8)
+_QUOTED_PAIR: Final = expression(r"\\(.)")
+_MUST_BE_PAIR: Final = expression(r'(["\\])')
 
 # esmtp-param = esmtp-keyword ["=" esmtp-value]
-_PARAMETER: Final = re.compile(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE}))?")
-_PARAMETER_UTF8: Final = re.compile(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE_UTF8}))?")
+_PARAMETER: Final = expression(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE}))?")
+_PARAMETER_UTF8: Final = expression(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE_UTF8}))?")
 
 parse_integer: Final = number  # under the name that stands on the door
 
@@ -181,7 +176,7 @@ def is_forward_path(text: str, *, utf8: bool = False) -> bool:
 
 def _is_utf8_mailbox(text: str) -> bool:
     """Whether text is a mailbox with SMTPUTF8 in force, which takes all others too."""
-    return _compiled(MAILBOX_UTF8).fullmatch(text) is not None
+    return _MAILBOX_UTF8.fullmatch(text) is not None
 
 
 def split_reverse_path(
@@ -233,7 +228,7 @@ def split_forward_path(
 def _match_beyond_ascii(text: str, start: int, *, utf8: bool) -> re.Match[str] | None:
     if not utf8 or text.isascii():
         return None
-    return _compiled(_PATH_UTF8).match(text, start)
+    return _PATH_UTF8.match(text, start)
 
 
 def split_parameters(

@@ -8,15 +8,17 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from .._expressions import expression
+
 if TYPE_CHECKING:
     from email.message import Message
 
 _RESENT: Final = "resent-"
-_FOLD: Final = re.compile(r"[\r\n]+(?=[ \t])")
+_FOLD: Final = expression(r"[\r\n]+(?=[ \t])")
 _ADDRESS_FIELDS: Final = ("from", "sender", "reply-to", "to", "cc", "bcc")
 _ENCODED: Final = ("base64", "quoted-printable")
-_EMPTY_LINE: Final = re.compile(rb"(?:\A|\n)\r?\n")
-_RECEIVED: Final = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_EMPTY_LINE: Final = expression(rb"(?:\A|\n)\r?\n")
+_RECEIVED: Final = expression(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _CONCEALED: Final = ("Bcc", "Resent-Bcc")  # RFC 5322 section 3.6.3
 
 

@@ -4,13 +4,13 @@ A reply is made once and cannot be made wrong: its code is legal, its text holds
 break, and its enhanced status code belongs to the class of its code.
 """
 
-import re
 from enum import IntEnum
 from typing import Final
 
 from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import ConnectionLost, ParseError
 from .._errors import Rejected as _Rejected
+from .._expressions import expression
 from .._transcript import printable
 from .._values import dataclass, field
 from ._grammar import Mailbox, parse_mailbox
@@ -75,7 +75,7 @@ _ABOUT: Final = {
     556: Subject.ADDRESS,
 }
 
-_ENHANCED: Final = re.compile(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
+_ENHANCED: Final = expression(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -135,8 +135,8 @@ class Member:
     name: str = ""
 
 
-_PATH: Final = re.compile(r'<((?:[^"<>]++|"[^"\\]*+(?:\\.[^"\\]*+)*")+)>')
-_UNWRITABLE: Final = re.compile("[\r\n\0\ud800-\udfff]")
+_PATH: Final = expression(r'<((?:[^"<>]++|"[^"\\]*+(?:\\.[^"\\]*+)*")+)>')
+_UNWRITABLE: Final = expression("[\r\n\0\ud800-\udfff]")
 
 
 _CHALLENGE: Final = 334  # RFC 4954 section 4

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from .._expressions import expression
 from .._transcript import Transcript
 from ._commands import Auth, AuthResponse, BadCommand, EndOfChunk, EndOfMessage
 from ._replies import Command
 
 # What a line begins with whose rest is a secret, well formed or not.
-_BEFORE_SECRET: Final = re.compile(rb"[ \t]*AUTH[ \t]?", re.IGNORECASE)
+_BEFORE_SECRET: Final = expression(rb"[ \t]*AUTH[ \t]?", re.IGNORECASE)
 
 
 class Trace(Transcript):

@@ -1,14 +1,14 @@
 """LIMITS: what a server bounds, said beforehand.  RFC 9422."""
 
-import re
 from typing import Final
 
+from ..._expressions import expression
 from ..._values import dataclass, field_names
 from ._extension import Extension
 
 # limit-name = 1*(ALPHA / DIGIT / "-" / "_"), limit-value = 1*VCHAR without ";"
-_LIMIT: Final = re.compile(r"([A-Za-z0-9_-]+)(?:=([!-:<-~]+))?")
-_VALUE: Final = re.compile("[1-9][0-9]{0,5}")
+_LIMIT: Final = expression(r"([A-Za-z0-9_-]+)(?:=([!-:<-~]+))?")
+_VALUE: Final = expression("[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True)
