@@ -104,7 +104,7 @@ class Endpoint(ABC, Generic[E]):
     @property
     def trailing_data(self) -> bytes:
         """What was received and not understood: no octet is ever lost."""
-        return self._buffer.peek()
+        return self._buffer.peek() if len(self._buffer) else b""
 
     def receive_data(self, data: bytes) -> None:
         """Take octets of the peer; b"" says that it will send no more.

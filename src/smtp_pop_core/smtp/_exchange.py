@@ -3,6 +3,10 @@
 A flow that does not end with a reply leaves the Connection CLOSED: it is out of step.
 """
 
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Final
+
 from .._flow import Flow
 from .._limits import Timeouts
 from .._waiting import listen, settle, write
@@ -10,22 +14,19 @@ from ._commands import Connect, Data, EndOfMessage, Mail, Rcpt
 from ._connection import Connection
 from ._replies import Command, Reply
 
+_SECONDS: Final[Mapping[type[Command], Callable[[Timeouts], float]]] = {
+    Connect: attrgetter("greeting"),
+    Mail: attrgetter("mail"),
+    Rcpt: attrgetter("rcpt"),
+    Data: attrgetter("data"),
+    EndOfMessage: attrgetter("end"),
+}
+_OTHER: Final[Callable[[Timeouts], float]] = attrgetter("other")
+
 
 def seconds(timeouts: Timeouts, command: Command) -> float:
     """How long to wait for the reply to a command.  RFC 5321 section 4.5.3.2."""
-    match command:
-        case Connect():
-            return timeouts.greeting
-        case Mail():
-            return timeouts.mail
-        case Rcpt():
-            return timeouts.rcpt
-        case Data():
-            return timeouts.data
-        case EndOfMessage():
-            return timeouts.end
-        case _:
-            return timeouts.other
+    return _SECONDS.get(type(command), _OTHER)(timeouts)
 
 
 def receive(conn: Connection, limit: float) -> Flow[Reply]:

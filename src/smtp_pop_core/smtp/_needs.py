@@ -37,14 +37,17 @@ class Needs:
         self.mail = mail
         self.chunked = False
         self.seven_bit = False
-        addresses = [mail.sender, *(rcpt.recipient for rcpt in rcpts)]
         limits = self._offered.find(Limits)
         if limits is not None and conn.mails >= (limits.mailmax or inf):
             raise PolicyError("the server takes no more messages in this session")
-        self._utf8 = mail.smtputf8 or not all(map(str.isascii, addresses))
+        self._utf8 = mail.smtputf8 or not mail.sender.isascii()
+        notices = mail.ret is not None or mail.envid is not None
+        for rcpt in rcpts:
+            self._utf8 = self._utf8 or not rcpt.recipient.isascii()
+            notices = notices or bool(rcpt.notify) or rcpt.orcpt is not None
         if self._utf8:
             self._require("SMTPUTF8")
-        if mail.ret or mail.envid or any(rcpt.notify or rcpt.orcpt for rcpt in rcpts):
+        if notices:
             self._require("DSN")
         if mail.auth is not None:
             self._require("AUTH")

@@ -127,6 +127,7 @@ class Extensions(Mapping[str, Extension]):
     """
 
     __slots__ = (
+        "_found",
         "_offers",
         "keywords",
         "mail",
@@ -139,6 +140,7 @@ class Extensions(Mapping[str, Extension]):
 
     def __init__(self, offers: Mapping[str, Extension]) -> None:
         self._offers = offers
+        self._found: dict[type[Extension], Extension | None] = {}
         self.keywords: Final = frozenset(offers)
         self.mail: Final[dict[str, Parameter]] = {}
         self.rcpt: Final[dict[str, Parameter]] = {}
@@ -168,10 +170,10 @@ class Extensions(Mapping[str, Extension]):
 
     def find(self, kind: type[E]) -> E | None:
         """Return the extension of that class, or None if it is not among them."""
-        for offer in self._offers.values():
-            if isinstance(offer, kind):
-                return offer
-        return None
+        if kind not in self._found:  # every message asks for the same
+            alike = (each for each in self._offers.values() if isinstance(each, kind))
+            self._found[kind] = next(alike, None)
+        return self._found[kind]  # type: ignore[return-value]  # it is of its kind
 
 
 def _by_field(
