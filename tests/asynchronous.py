@@ -18,6 +18,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     nullcontext,
+    suppress,
 )
 from typing import Any, Final, TypeVar
 
@@ -84,6 +85,12 @@ class Kit(Adapter):
         self, number: int, function: Callable[[], Coroutine[Any, Any, T]]
     ) -> bool:
         """Call a function and cancel it at an await; say whether it came so far."""
+
+    @abstractmethod
+    async def until_cancelled(
+        self, function: Callable[[Callable[[], object]], Awaitable[object]]
+    ) -> None:
+        """Call a function with what cancels it, and wait for its end."""
 
     @abstractmethod
     def serve_smtp(
@@ -173,6 +180,17 @@ class AsyncioKit(Kit):
         except asyncio.CancelledError:
             return True
 
+    async def until_cancelled(
+        self, function: Callable[[Callable[[], object]], Awaitable[object]]
+    ) -> None:
+        async def run() -> None:
+            current = asyncio.current_task()
+            assert current is not None
+            await function(current.cancel)
+
+        with suppress(asyncio.CancelledError):
+            await asyncio.create_task(run())
+
     def serve_smtp(
         self, application: smtp.ApplicationFactory, **options: Any
     ) -> Serving:
@@ -232,6 +250,12 @@ class TrioKit(Kit):
             passed, _ = await stepping(function(), number, scope.cancel)
             return passed
         return True
+
+    async def until_cancelled(
+        self, function: Callable[[Callable[[], object]], Awaitable[object]]
+    ) -> None:
+        with trio.CancelScope() as scope:
+            await function(scope.cancel)
 
     @asynccontextmanager
     async def _serving(

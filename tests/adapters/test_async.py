@@ -379,6 +379,22 @@ async def test_a_client_can_be_cancelled_at_any_await(kit: Kit, secure: bool) ->
     assert store.kept.endings[-1] is smtp.Ending.QUIT
 
 
+async def test_who_is_cancelled_already_says_nothing_to_the_server(kit: Kit) -> None:
+    said: list[object] = []
+
+    async with kit.serve_smtp(AsyncStore(kit)) as server:
+        client = await smtp_client(kit, server, trace=said.append)
+
+        async def send(cancel: Callable[[], object]) -> None:
+            said.clear()
+            cancel()
+            await client.send_mail("a@b", "c@d", MESSAGE)
+
+        await kit.until_cancelled(send)
+        client.close()
+    assert said == []
+
+
 async def test_a_reader_can_be_cancelled_at_any_await(kit: Kit) -> None:
     mailbox = Mailbox(kit, MESSAGE, MESSAGE)
     async with mail_server(kit, mailbox) as server:

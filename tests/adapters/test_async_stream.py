@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 
@@ -21,6 +22,7 @@ from smtp_pop_core import (
     Deadline,
     Flow,
     MessageAborted,
+    Note,
     On,
     Read,
     Report,
@@ -29,6 +31,7 @@ from smtp_pop_core import (
     read,
 )
 
+SOON = 0.01  # seconds, where time itself is tested
 LONG = b"a line of content\r\n" * 300_000  # more than any socket buffer holds
 
 
@@ -125,6 +128,139 @@ async def test_what_goes_wrong_is_thrown_into_the_flow(kit: Kit) -> None:
         driver = Driver(kit.runtime, stream)
         assert await driver.run(flow(fail)) == "a mistake"
         assert "invalid literal" in await driver.run(flow(lambda: int("x")))
+
+
+async def test_what_a_flow_raises_when_the_peer_speaks_is_raised(kit: Kit) -> None:
+    def flow() -> Flow[None]:
+        raise ValueError((yield Read()))
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        outcome = start(lambda: Driver(kit.runtime, stream).run(flow()))
+        await kit.checkpoint()
+        peer.sendall(b"nonsense")
+        assert str(await outcome.result()) == "b'nonsense'"
+
+
+async def test_a_flow_finds_the_context_of_who_runs_it(kit: Kit) -> None:
+    name = ContextVar("name", default="nobody")
+
+    def flow() -> Flow[list[str]]:
+        names = [name.get()]
+        for _ in range(2):
+            yield Read()
+            names.append(name.get())
+        return names
+
+    async def run(stream: Stream) -> list[str]:
+        name.set("alice")
+        return await Driver(kit.runtime, stream).run(flow())
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        outcome = start(lambda: run(stream))
+        await kit.checkpoint()
+        peer.sendall(b"x")
+        peer.shutdown(socket.SHUT_WR)
+        assert await outcome.result() == ["alice"] * 3
+
+
+async def test_a_deadline_that_is_said_when_the_peer_speaks_holds(kit: Kit) -> None:
+    def flow() -> Flow[None]:
+        yield Deadline(3600)
+        yield Read()
+        yield Deadline(SOON)
+        yield Read()
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        outcome = start(lambda: Driver(kit.runtime, stream).run(flow()))
+        await kit.checkpoint()
+        peer.sendall(b"x")
+        assert isinstance(await outcome.result(), TimeoutError)
+
+
+@pytest.mark.parametrize("heed", [False, True])
+@pytest.mark.parametrize("words", [b"", b"552 no\r\n"])
+async def test_what_a_socket_does_not_take_at_once_is_waited_for(
+    kit: Kit, heed: bool, words: bytes
+) -> None:
+    data = b"x" * 60_000
+
+    def flow() -> Flow[bool]:
+        yield Read()
+        heard: bool = yield Write(data, heed)
+        return heard
+
+    one, other = socket.socketpair()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    with contextlib.closing(await open_stream(kit.runtime, one)) as stream, other:
+        async with kit.tasks() as start:
+            outcome = start(lambda: Driver(kit.runtime, stream).run(flow()))
+            await kit.checkpoint()
+            other.sendall(b"354 go on\r\n")
+            received = await kit.thread(lambda: other.recv(1))
+            other.sendall(words)
+            stops = heed and words != b""
+            rest = 0 if stops else len(data) - 1
+            received += await kit.thread(lambda: other.recv(rest, socket.MSG_WAITALL))
+            assert await outcome.result() is stops
+            assert data.startswith(received)
+    await kit.checkpoint()
+
+
+async def test_what_a_flow_owes_is_done_also_if_it_is_cancelled_as_the_peer_speaks(
+    kit: Kit,
+) -> None:
+    told: list[str] = []
+
+    async def tell(what: str) -> None:
+        await kit.checkpoint()
+        told.append(what)
+
+    def flow(cancel: Callable[[], object]) -> Flow[None]:
+        yield Read()
+        cancel()
+        yield Ask(tell, ("owed",), shield=True)
+        yield Note("this too")
+        yield Read()
+        told.append("never")
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        driver = Driver(kit.runtime, stream)
+        outcome = start(
+            lambda: kit.until_cancelled(lambda cancel: driver.run(flow(cancel)))
+        )
+        await kit.checkpoint()
+        peer.sendall(b"x")
+        assert await outcome.result() is None
+        assert told == ["owed"]
+
+
+async def test_a_block_is_not_lost_if_its_reader_is_cancelled_as_it_comes(
+    kit: Kit,
+) -> None:
+    got: list[bytes] = []
+
+    def piece(cancel: Callable[[], object]) -> Flow[bytes]:
+        block = yield from read()
+        cancel()
+        return block
+
+    async def take(blocks: AsyncBlocks) -> None:
+        async for block in blocks:
+            got.append(block)
+            break
+
+    def flow(cancel: Callable[[], object]) -> Flow[None]:
+        yield Ask(take, (Content(lambda: piece(cancel)),))
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        driver = Driver(kit.runtime, stream)
+        outcome = start(
+            lambda: kit.until_cancelled(lambda cancel: driver.run(flow(cancel)))
+        )
+        await kit.checkpoint()
+        peer.sendall(b"a block")
+        assert await outcome.result() is None
+        assert got == [b"a block"]
 
 
 class Keeper:

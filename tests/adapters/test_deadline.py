@@ -23,7 +23,9 @@ def test_without_a_bound_there_is_no_end(clock: Clock) -> None:
     assert deadline.left() is None
     deadline.set(3)
     deadline.set(None)
+    deadline.check()
     assert deadline.left() is None
+    assert deadline.until is None
 
 
 @pytest.mark.parametrize("passed", [3, 4])
@@ -31,9 +33,13 @@ def test_what_a_flow_says_ends(clock: Clock, passed: float) -> None:
     deadline = Deadline(clock)
     deadline.set(3)
     assert deadline.left() == 3
+    assert deadline.until == clock.now + 3
+    deadline.check()
     clock.now += passed
     with pytest.raises(TimeoutError):
         deadline.left()
+    with pytest.raises(TimeoutError):
+        deadline.check()
 
 
 @pytest.mark.parametrize(

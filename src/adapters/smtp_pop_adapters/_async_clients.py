@@ -45,6 +45,7 @@ class _Client(ABC, Generic[K]):
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow on this connection, one of your own for example."""
+        await self._stream.heed_cancel()  # which a first write at once does not
         return await self._driver.run(flow)
 
     @abstractmethod
@@ -290,7 +291,7 @@ class Pop3Client(_Client[pop3.Connection]):
     @contextlib.asynccontextmanager
     async def _reading(self, content: Content) -> AsyncIterator[AsyncBlocks]:
         try:
-            yield AsyncBlocks(self._driver.run, content)
+            yield AsyncBlocks(self._driver.pull, content)
         except Exception:
             await self._drop(content)
             raise
@@ -325,7 +326,7 @@ class Pop3Client(_Client[pop3.Connection]):
         async def given(message: pop3.Listed) -> AsyncBlocks:
             flow = pop3.retrieve(self.connection, message, progress=progress)
             self._unread = content = await self.run(flow)
-            return AsyncBlocks(self._driver.run, content)
+            return AsyncBlocks(self._driver.pull, content)
 
         return _Each(given, self.messages, messages)
 

@@ -2,10 +2,11 @@
 
 import inspect
 import ssl
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextvars import copy_context
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from smtp_pop_core import (
     Ask,
@@ -97,27 +98,50 @@ class Driver:
         self._session = session
         self._workers = workers or Workers(runtime, _THREADS)
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end and return its result.  It is closed in any case."""
-        step: Callable[..., Request] = flow.send
-        outcome: object = None
+    def run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
+        """Run a flow to its end and return its result.  It is closed in any case.
+
+        As soon as the peer speaks it goes on, before we wake up; what it comes to is
+        lost if we are cancelled in between.
+        """
+        return self._run(flow, goes_on=True)
+
+    def pull(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
+        """Do what `run` does, but for a result that must not be lost: a block."""
+        return self._run(flow, goes_on=False)
+
+    async def _run(self, flow: Flow[T], *, goes_on: bool) -> T:
+        stream, steps = self._stream, _Steps(flow, self._stream)
+        step: Callable[..., Request]
+        waited = False
         try:
-            while True:
+            steps.go(flow.send, None)
+            while (request := steps.request) is not None:
                 try:
-                    request = step(outcome)
-                except StopIteration as end:
-                    value: T = end.value
-                    return value
-                try:
-                    step, outcome = flow.send, await self._carry_out(request)
+                    if not isinstance(request, Read):
+                        outcome = await self._carry_out(request)
+                    elif stream.has_spoken(request.most):
+                        if not waited:  # others must run even if it never pauses
+                            await self._runtime.checkpoint()
+                        outcome = stream.take(request.most)
+                    else:
+                        waited = True
+                        await stream.arrival(steps if goes_on else None)
+                        steps.check()
+                        continue  # with what the flow asks for by now
+                    step = flow.send
                 except Exception as error:  # the flow decides what it means
                     step, outcome = flow.throw, error
                 except LateError as late:
                     await self._runtime.shielded(partial(self._end_late, flow, late))
                     raise late.cancelled from None
                 except BaseException as error:  # cancelled
-                    await self._runtime.shielded(partial(self._end, flow, error))
+                    owed = None if steps.request is request else steps.request
+                    await self._runtime.shielded(partial(self._end, flow, error, owed))
                     raise
+                waited = False
+                steps.go(step, outcome)
+            return steps.value
         finally:
             flow.close()
 
@@ -128,35 +152,35 @@ class Driver:
     async def _end_late(self, flow: Flow[T], late: LateError) -> None:
         """Let a flow that was cancelled have an answer, and then end it."""
         if late.error is None:
-            goes_on = await self._follow(flow, flow.send, late.answer, _is_owed)
+            request = _last_step(flow.send, late.answer)
         else:
-            goes_on = await self._follow(flow, flow.throw, late.error, _is_owed)
-        if goes_on:
-            await self._end(flow, late.cancelled)
+            request = _last_step(flow.throw, late.error)
+        await self._end(flow, late.cancelled, request)
 
-    async def _end(self, flow: Flow[T], error: BaseException) -> None:
-        """Let a flow that was cancelled give back what it holds, and nothing else."""
-        await self._follow(flow, flow.throw, error, _gives_back)
+    async def _end(
+        self, flow: Flow[T], error: BaseException, owed: Request | None = None
+    ) -> None:
+        """Let a flow that was cancelled give back what it holds, and nothing else.
+
+        Args:
+            flow: The flow.
+            error: What it was cancelled with.
+            owed: What it has asked for before and is not begun, or None.
+        """
+        await self._follow(flow, owed, _is_owed)
+        await self._follow(flow, _last_step(flow.throw, error), _gives_back)
 
     async def _follow(
-        self,
-        flow: Flow[T],
-        step: Callable[..., Request],
-        outcome: object,
-        allowed: Callable[[Request], bool],
-    ) -> bool:
-        """Carry out what is allowed, and return whether the flow asks for more."""
-        while True:
+        self, flow: Flow[T], request: Request | None, allowed: Callable[[Request], bool]
+    ) -> None:
+        """Carry out what is allowed, as long as the flow asks for nothing else."""
+        while request is not None and allowed(request):
             try:
-                request = step(outcome)
-            except BaseException:  # the same again, or a result that nobody wants
-                return False
-            if not allowed(request):
-                return True
-            try:
-                step, outcome = flow.send, await self._carry_out(request)
+                answer = await self._carry_out(request)
             except Exception as failed:
-                step, outcome = flow.throw, failed
+                request = _last_step(flow.throw, failed)
+            else:
+                request = _last_step(flow.send, answer)
 
     def _carry_out(self, request: Request, label: str = "") -> Awaitable[object]:
         """Begin to carry a request out, and return what has to be awaited for it."""
@@ -211,8 +235,86 @@ class Driver:
 
     def _handed_over(self, argument: object) -> object:
         if isinstance(argument, Content):
-            return AsyncBlocks(self.run, argument)
+            return AsyncBlocks(self.pull, argument)
         return argument
+
+
+class _Steps(Generic[T]):
+    """The steps of a flow that need not be awaited.
+
+    It is called by a stream whose peer has spoken while the flow waits for that.
+
+    Attributes:
+        request: What has to be awaited next, or None: the flow has ended.
+        value: Its result then.
+    """
+
+    __slots__ = ("_context", "_error", "_flow", "_stream", "request", "value")
+
+    value: T
+
+    def __init__(self, flow: Flow[T], stream: Stream) -> None:
+        self._flow = flow
+        self._stream = stream
+        self._context = copy_context()  # what the flow calls finds it in any case
+        self._error: BaseException | None = None
+        self.request: Request | None = None
+
+    def go(self, step: Callable[..., Request], outcome: object) -> None:
+        """Go on until something has to be awaited, or to the end."""
+        stream, flow = self._stream, self._flow
+        while True:
+            try:
+                self.request = request = step(outcome)
+            except StopIteration as end:
+                self.request, self.value = None, end.value
+                return
+            try:
+                # No patterns of fields, which cost 0.1 us each.
+                match request:
+                    case Deadline():
+                        stream.set_deadline(request.seconds, idle=request.idle)
+                        step, outcome = flow.send, None
+                    case Write():
+                        data, heed = request.data, request.heed
+                        sent = stream.transmit_at_once(data, heed=heed)
+                        if not isinstance(sent, bool):
+                            self.request = Write(sent, heed)
+                            return
+                        step, outcome = flow.send, sent
+                    case _:
+                        return
+            except Exception as error:  # the flow decides what it means
+                step, outcome = flow.throw, error
+
+    def __call__(self) -> bool:
+        """Take what the peer has said; return whether the flow waits for more."""
+        return self._context.run(self._hear)
+
+    def _hear(self) -> bool:
+        stream, request = self._stream, self.request
+        try:
+            if isinstance(request, Read) and stream.has_spoken(request.most):
+                self.go(self._flow.send, stream.take(request.most))
+                request = self.request
+            return isinstance(request, Read) and stream.wait_on(request.most)
+        except BaseException as error:  # raised where the flow is awaited
+            self._error = error
+            return False
+
+    def check(self) -> None:
+        """Raise what went wrong while the flow was waited for."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+def _last_step(step: Callable[..., Request], outcome: object) -> Request | None:
+    """Step through a flow that was cancelled; return None if it has ended."""
+    try:
+        return step(outcome)
+    except BaseException:  # the same again, or a result that nobody wants
+        return None
 
 
 def _is_owed(request: Request) -> bool:

@@ -79,7 +79,8 @@ class Server:
         self._files = list(files)
         self._report = report or log_mistake
         self._troubles = Troubles(partial(report_mistake, self._report, session=""))
-        self._admission = Admission(service.terms, runtime.now)
+        self._now = runtime.clock()
+        self._admission = Admission(service.terms, self._now)
         # a session may ask while it answers: a command between two chunks
         self._workers = Workers(runtime, 2 * service.terms.sessions)
         self._stop = Stop()
@@ -208,8 +209,8 @@ class Server:
             self._cancel()
 
     async def _until_idle(self, timeout: float) -> None:
-        end = self._runtime.now() + timeout
-        while not self._idle and (left := end - self._runtime.now()) > 0:
+        end = self._now() + timeout
+        while not self._idle and (left := end - self._now()) > 0:
             await self._runtime.pause(left, self._changed)
 
     @property

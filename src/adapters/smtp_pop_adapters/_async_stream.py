@@ -19,6 +19,8 @@ from ._deadline import Deadline
 
 T = TypeVar("T")
 End: TypeAlias = tuple[int, Any]  # of which family, where
+Heard: TypeAlias = Callable[[], bool]
+"""Takes what has arrived; returns whether there is nothing to wake up for."""
 
 _PIECE: Final = 65_536  # octets that are handed to the wire in one go
 _LINGER: Final = 2.0  # seconds that a peer has to take our last words
@@ -110,15 +112,25 @@ class Wire(ABC):
 
     @abstractmethod
     def wait(
-        self, *, read: bool, write: bool, seconds: float | None
+        self,
+        *,
+        read: bool,
+        write: bool,
+        until: float | None,
+        heard: Heard | None = None,
     ) -> Awaitable[None]:
         """Wait until something may have arrived, or has been sent, or for `wake`.
 
         Args:
             read: Whether to wait for the peer.
             write: Whether to wait for room.
-            seconds: For how long at most.
+            until: Till when at most, by the clock of the runtime.
+            heard: What may be called when something has arrived, in place of our waking
+                up for it, by a wire that is told of it.
         """
+
+    def wait_on(self, until: float | None) -> None:  # noqa: B027 - few are told
+        """Let the wait that `heard` has prolonged end then."""
 
     @abstractmethod
     def wake(self) -> None:
@@ -145,8 +157,8 @@ class Runtime(ABC):
     """What asyncio and trio do each in their own way."""
 
     @abstractmethod
-    def now(self) -> float:
-        """Return the time of the clock that deadlines are measured by, in seconds."""
+    def clock(self) -> Callable[[], float]:
+        """Return the clock that deadlines are measured by, in seconds."""
 
     @abstractmethod
     async def checkpoint(self) -> None:
@@ -222,7 +234,7 @@ class Stream:
         self._runtime = runtime
         self._wire = wire
         self._stop = stop
-        self._deadline = Deadline(runtime.now)
+        self._deadline = Deadline(runtime.clock())
         self._early: bytes | None = None  # received, but not asked for yet
         self._resting = False  # in a wait that can be interrupted
         self._ran_on = False  # since the last read there was a write
@@ -270,22 +282,90 @@ class Stream:
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
-        self._ran_on = False
         waited = False
-        try:
-            while True:
-                self._heed_stop()
-                left = self._deadline.left()  # also a peer that never pauses has one
-                if self._has_spoken(most):
-                    if not waited:  # others must run even if there is always something
-                        await self._runtime.checkpoint()
-                    return self._take_early(most)
-                waited = True
-                self._resting = self._stop is not None
-                # no method in between, whose frame each idle session would keep
-                await self._wire.wait(read=True, write=False, seconds=left)
-        finally:
-            self._resting = False
+        while not self.has_spoken(most):
+            waited = True
+            await self.arrival()
+        if not waited:  # others must run even if there is always something
+            await self._runtime.checkpoint()
+        return self.take(most)
+
+    def has_spoken(self, most: int | None = None) -> bool:
+        """Return whether the peer has said something, or closed, that is not received.
+
+        Args:
+            most: How many octets to ask for at most, to find out.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+            Stopping: Once, when the server is about to end.
+        """
+        self._ran_on = self._resting = False
+        if self._stop is not None:
+            self._heed_stop()
+        self._deadline.check()  # also a peer that never pauses has one
+        return self._has_spoken(most)
+
+    def take(self, most: int | None = None) -> bytes:
+        """Return what the peer has said, after `has_spoken`."""
+        early = self._early or b""
+        data = early[:most]
+        self._early = early[len(data) :] or None
+        return data
+
+    def arrival(self, heard: Heard | None = None) -> Awaitable[None]:
+        """Wait until the peer may have spoken; whether it has, `has_spoken` says.
+
+        Args:
+            heard: As for `Wire.wait`.
+        """
+        self._resting = self._stop is not None
+        # not awaited here, in a frame that each idle session would keep
+        return self._wire.wait(
+            read=True, write=False, until=self._deadline.until, heard=heard
+        )
+
+    def wait_on(self, most: int | None = None) -> bool:
+        """Prolong the wait for the peer, and return True; or False: it has spoken.
+
+        Args:
+            most: As for `has_spoken`.
+        """
+        if self._has_spoken(most):
+            return False
+        self._resting = self._stop is not None
+        self._wire.wait_on(self._deadline.until)
+        return True
+
+    async def heed_cancel(self) -> None:
+        """Be cancelled if that is wanted; others need not run."""
+        await self._runtime.heed_cancel()
+
+    def transmit_at_once(self, data: bytes, *, heed: bool = False) -> bool | bytes:
+        """Do what `transmit` does, as far as nothing has to be waited for.
+
+        Returns:
+            Its answer, or what is left to transmit; b"" is what the wire has not sent.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
+        wire = self._wire
+        blind = heed and not wire.at_once
+        if self._ran_on or blind or not data or len(data) > _PIECE:
+            return data
+        self._ran_on = True
+        if heed and not wire.gone and self._is_interrupted():
+            return True
+        if not wire.gone:
+            self._deadline.check()
+            octets = data if self._tls is None else self._tls.seal(memoryview(data))
+            if octets is None:  # as to a peer that is gone
+                return False
+            wire.put(octets)
+            if wire.unsent:
+                return b""
+        return heed and wire.gone and self._has_spoken()
 
     async def transmit(self, data: bytes, *, heed: bool = False) -> bool:
         """Send it all, or with heed as much as can be before the peer speaks.
@@ -309,7 +389,7 @@ class Stream:
         else:  # a read lets others run, so not each write has to: a turn takes 15 us
             await self._runtime.heed_cancel()
         self._ran_on = True
-        if heed and not data:
+        if heed and not (data or wire.unsent):
             return self._is_interrupted()
         left = memoryview(data)
         while (left or wire.unsent) and not wire.gone:
@@ -317,10 +397,10 @@ class Stream:
                 if self._tls is None:  # else what was begun has to be sent to its end
                     wire.drop()
                 return True
-            self._deadline.left()
             if wire.unsent:
                 await self._wait(write=True, read=heed)
                 continue
+            self._deadline.check()
             piece, left = left[:_PIECE], left[_PIECE:]
             octets = piece if self._tls is None else self._tls.seal(piece)
             if octets is None:  # as to a peer that is gone
@@ -416,19 +496,10 @@ class Stream:
             self._stop = None
             raise Stopping
 
-    def _take_early(self, most: int | None) -> bytes:
-        early = self._early or b""
-        data = early[:most]
-        self._early = early[len(data) :] or None
-        return data
-
     def _has_spoken(self, most: int | None = None) -> bool:
-        """Whether the peer has said something, or closed, that is not received yet.
+        """What `has_spoken` does, whether there is time for it or not.
 
-        What TLS says for itself is nothing of the kind: a ticket, or new keys.
-
-        Args:
-            most: How many octets to take from the wire at most, to find out.
+        What TLS says for itself is nothing that the peer has said: a ticket, for one.
         """
         if self._early is None:
             take = self._wire.take if self._tls is None else self._open
@@ -457,9 +528,10 @@ class Stream:
     ) -> None:
         if heed_stop:  # it may have been told while we did other things
             self._heed_stop()
+        self._deadline.check()
         self._resting = heed_stop and self._stop is not None
         try:
-            await self._wire.wait(read=read, write=write, seconds=self._deadline.left())
+            await self._wire.wait(read=read, write=write, until=self._deadline.until)
         finally:
             self._resting = False
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
-from ._async_stream import Bell, End, Runtime
+from ._async_stream import Bell, End, Heard, Runtime
 from ._async_stream import Wire as AbstractWire
 
 T = TypeVar("T")
@@ -28,6 +28,8 @@ class Wire(asyncio.Protocol, AbstractWire):
         "_due",
         "_end",
         "_ended",
+        "_heard",
+        "_loop",
         "_sock",
         "_timer",
         "_transport",
@@ -43,7 +45,9 @@ class Wire(asyncio.Protocol, AbstractWire):
         self._transport: asyncio.Transport | None = None
         self._arrived: bytes | bytearray = b""
         self._ended = False
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._heard: Heard | None = None
         self._end: float | None = None  # of the last wait, by the clock of the loop
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0  # when the timer rings
@@ -60,23 +64,34 @@ class Wire(asyncio.Protocol, AbstractWire):
     def data_received(self, data: bytes) -> None:
         """Keep what has arrived; if nobody takes it, let the peer feel it."""
         self._keep(data)
-        if self._transport is not None and len(self._arrived) >= _FULL:
-            self._transport.pause_reading()
-        self.wake()
+        self._tell()
 
     def _keep(self, data: bytes) -> None:
         if not self._arrived:
             self._arrived = data
-            return
-        if not isinstance(self._arrived, bytearray):
-            self._arrived = bytearray(self._arrived)
-        self._arrived += data
+        else:
+            if not isinstance(self._arrived, bytearray):
+                self._arrived = bytearray(self._arrived)
+            self._arrived += data
+        if len(self._arrived) >= _FULL and self._transport is not None:
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Take note of the end; our side stays open."""
         self._ended = True
-        self.wake()
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        """Let who waits know that something has arrived.
+
+        A task that wakes up for it takes a turn of the loop, and `heard` does not.
+        """
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._heard is None or not self._heard():
+            _ring(waiter)
 
     def resume_writing(self) -> None:
         """Take note that all is sent."""
@@ -85,7 +100,7 @@ class Wire(asyncio.Protocol, AbstractWire):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that nothing more will come."""
         self._lose()
-        self.wake()
+        self._tell()
 
     def _lose(self) -> None:
         """Take what the peer has said before it went: a failed write comes first."""
@@ -106,16 +121,17 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     def take(self, most: int | None = None) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
-        closing = self._transport is not None and self._transport.is_closing()
-        if closing and not self._arrived:  # we are told of it a turn later
-            self._lose()
-        if not self._arrived:
+        transport = self._transport
+        if not self._arrived and transport is not None and transport.is_closing():
+            self._lose()  # we are told of it a turn later
+        arrived = self._arrived
+        if not arrived:
             return b"" if self._ended else None
-        data = bytes(self._arrived if most is None else self._arrived[:most])
-        self._arrived = self._arrived[len(data) :]
-        room = len(self._arrived) < _FULL
-        if self._transport is not None and room and not self.gone:
-            self._transport.resume_reading()
+        data = bytes(arrived if most is None else arrived[:most])
+        self._arrived = arrived[len(data) :]
+        was_full = len(arrived) >= _FULL > len(self._arrived)
+        if was_full and transport is not None and not self.gone:
+            transport.resume_reading()
         return data
 
     def look(self) -> None:
@@ -130,9 +146,9 @@ class Wire(asyncio.Protocol, AbstractWire):
             self._ended = self.gone = True
             return
         if data:
-            self.data_received(data)
+            self._keep(data)
         else:
-            self.eof_received()
+            self._ended = True
 
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest later."""
@@ -143,16 +159,25 @@ class Wire(asyncio.Protocol, AbstractWire):
         """Drop nothing: what the transport has taken it sends."""
 
     def wait(
-        self, *, read: bool, write: bool, seconds: float | None
+        self,
+        *,
+        read: bool,
+        write: bool,
+        until: float | None,
+        heard: Heard | None = None,
     ) -> Awaitable[None]:
         """Wait until something has happened; what, the caller has to see."""
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        self._end = None if seconds is None else loop.time() + seconds
-        self._set_timer(loop)
+        self._waiter = self._loop.create_future()
+        self._heard = heard
+        self.wait_on(until)
         return self._waiter
 
-    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+    def wait_on(self, until: float | None) -> None:
+        """Let the wait end then."""
+        self._end = until
+        self._set_timer()
+
+    def _set_timer(self) -> None:
         """Have a timer that rings at the end of the wait, or before.
 
         One that was set for an earlier wait stays, and is set anew when it has rung: a
@@ -165,14 +190,14 @@ class Wire(asyncio.Protocol, AbstractWire):
                 return
             self._timer.cancel()
         self._due = self._end
-        self._timer = loop.call_at(self._due, self._ring)
+        self._timer = self._loop.call_at(self._due, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         if self._end is None or self._waiter is None or self._waiter.done():
             return
         if self._due < self._end:
-            self._set_timer(asyncio.get_running_loop())
+            self._set_timer()
         else:
             self.wake()
 
@@ -272,10 +297,17 @@ class GivenWire(AbstractWire):
     def drop(self) -> None:
         """Drop nothing: what the writer has taken it sends."""
 
-    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
+    async def wait(
+        self,
+        *,
+        read: bool,
+        write: bool,
+        until: float | None,
+        heard: Heard | None = None,
+    ) -> None:
         """Wait until something has arrived, or all is sent; what, the caller sees."""
         try:
-            async with asyncio.timeout(seconds) as self._waiting:
+            async with asyncio.timeout_at(until) as self._waiting:
                 if not write:
                     await self._read()
                 elif not read:
@@ -334,9 +366,9 @@ class GivenWire(AbstractWire):
 class AsyncioRuntime(Runtime):
     """Asyncio, with any event loop."""
 
-    def now(self) -> float:
-        """Return the time of the loop."""
-        return asyncio.get_running_loop().time()
+    def clock(self) -> Callable[[], float]:
+        """Return the clock of the loop."""
+        return asyncio.get_running_loop().time
 
     async def checkpoint(self) -> None:
         """Let others run."""

@@ -51,13 +51,30 @@ class Deadline:
         finally:
             self._callers = before
 
+    @property
+    def until(self) -> float | None:
+        """When waiting has to end, by the clock, or None if there is no bound."""
+        if self._callers is None:
+            return self._flows
+        return _earlier(self._flows, self._callers)
+
+    def check(self) -> None:
+        """Check that there is time left.
+
+        Raises:
+            TimeoutError: There is none.
+        """
+        end = self.until
+        if end is not None and end <= self._now():
+            raise TimeoutError("the peer was too slow")
+
     def left(self) -> float | None:
         """Return the seconds that are left, or None if there is no bound.
 
         Raises:
             TimeoutError: There are none.
         """
-        end = _earlier(self._flows, self._callers)
+        end = self.until
         if end is None:
             return None
         left = end - self._now()

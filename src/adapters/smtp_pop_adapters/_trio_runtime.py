@@ -1,13 +1,14 @@
 """What trio does in its own way: sockets that are waited for in cancel scopes."""
 
 import contextlib
+import math
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ClassVar, Final, TypeVar
 
 import trio
 
-from ._async_stream import Bell, End, Runtime
+from ._async_stream import Bell, End, Heard, Runtime
 from ._async_stream import Wire as AbstractWire
 
 T = TypeVar("T")
@@ -67,10 +68,17 @@ class Wire(AbstractWire):
         """Drop what is unsent."""
         self._unsent.clear()
 
-    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
+    async def wait(
+        self,
+        *,
+        read: bool,
+        write: bool,
+        until: float | None,
+        heard: Heard | None = None,
+    ) -> None:
         """Wait until the socket is ready, and send what is unsent."""
         write = write or bool(self._unsent)
-        with _scope(seconds) as self._waiting:
+        with _scope(until) as self._waiting:
             if read and write:
                 await self._wait_for_either(self._waiting)
             elif read:
@@ -187,14 +195,21 @@ class GivenWire(AbstractWire):
         """Drop what is unsent."""
         self._unsent.clear()
 
-    async def wait(self, *, read: bool, write: bool, seconds: float | None) -> None:
+    async def wait(
+        self,
+        *,
+        read: bool,
+        write: bool,
+        until: float | None,
+        heard: Heard | None = None,
+    ) -> None:
         """Wait until something has arrived, or all that was put is sent."""
 
         async def first(function: Callable[[], Awaitable[None]]) -> None:
             await function()
             scope.cancel()
 
-        with _scope(seconds) as scope:
+        with _scope(until) as scope:
             self._waiting = scope
             if not self._unsent:
                 await self._read()
@@ -234,9 +249,9 @@ async def _close(stream: trio.abc.Stream) -> None:
 class TrioRuntime(Runtime):
     """Trio."""
 
-    def now(self) -> float:
-        """Return the time of trio's clock."""
-        return trio.current_time()
+    def clock(self) -> Callable[[], float]:
+        """Return trio's clock."""
+        return trio.current_time
 
     async def checkpoint(self) -> None:
         """Let others run, and be cancelled if that is wanted."""
@@ -293,7 +308,7 @@ class TrioRuntime(Runtime):
 @contextlib.contextmanager
 def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope]:
     """What is awaited in this context ends after so many seconds, or with a bell."""
-    scope = _scope(seconds)
+    scope = _scope(None if seconds is None else trio.current_time() + seconds)
     if bell is not None:
         bell.add(scope.cancel)
     try:
@@ -304,8 +319,6 @@ def _rest(seconds: float | None, bell: Bell | None) -> Iterator[trio.CancelScope
             bell.remove(scope.cancel)
 
 
-def _scope(seconds: float | None) -> trio.CancelScope:
-    """Return a scope that ends after so many seconds."""
-    if seconds is None:
-        return trio.CancelScope()
-    return trio.CancelScope(deadline=trio.current_time() + seconds)
+def _scope(until: float | None) -> trio.CancelScope:
+    """Return a scope that ends then."""
+    return trio.CancelScope(deadline=math.inf if until is None else until)
