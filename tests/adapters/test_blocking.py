@@ -101,6 +101,56 @@ def test_a_connection_that_was_closed_at_once_is_passed_over() -> None:
         sock.close()
 
 
+class Counted(socket.socket):
+    """Counts how often it is read from."""
+
+    reads = 0
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        self.reads += 1
+        return super().recv(size, flags)
+
+
+@pytest.fixture
+def counted(stop: Stop) -> Iterator[tuple[Stream, Counted]]:
+    """A stream that stop interrupts, and its socket, whose peer says nothing."""
+    ours, theirs = socket.socketpair()
+    sock = Counted(fileno=ours.detach())
+    with contextlib.closing(Stream(sock, stop)) as stream, theirs:
+        yield stream, sock
+
+
+def test_after_stop_has_interrupted_once_the_peer_is_waited_for(
+    counted: tuple[Stream, Counted], stop: Stop
+) -> None:
+    stream, sock = counted
+    stop.tell()
+    with pytest.raises(Stopping):
+        stream.receive()
+    stream.set_deadline(SOON)
+    with pytest.raises(TimeoutError):
+        stream.receive()
+    assert sock.reads == 1  # and not again and again
+
+
+def test_who_lingers_while_the_server_stops_waits_for_the_peer(
+    counted: tuple[Stream, Counted], stop: Stop
+) -> None:
+    stream, sock = counted
+    stop.tell()
+    stream.linger(SOON)
+    assert sock.reads == 1
+
+
+def test_a_server_that_stops_is_not_taken_for_a_peer_that_speaks(
+    counted: tuple[Stream, Counted], stop: Stop
+) -> None:
+    stream, _ = counted
+    stop.tell()
+    assert not stream.transmit(b"", heed=True)
+    assert not stream.transmit(b"hello", heed=True)
+
+
 # The end of TLS where the socket is full
 
 

@@ -65,21 +65,16 @@ class Stream:
         with contextlib.suppress(OSError):  # a Unix socket has no such option
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
         self._stop = stop
+        self._hearing = self._watch(_READ)
         self._deadline = Deadline(time.monotonic)
+        # There are as many as reads and writes, so no method stands in between.
+        self.set_deadline = self._deadline.set
         self._early: bytes | None = None  # received, but not asked for yet
         self._begun = b""  # of a record of TLS that is half sent
         self._rest = threading.Lock()
         self._resting = False  # in a wait that can be interrupted
-
-    def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
-        """Let reads and writes together take so many seconds from now.
-
-        Args:
-            seconds: How many; None: there is no bound.
-            idle: Whether nothing would be lost if the peer had to go.
-        """
-        self._deadline.set(seconds, idle=idle)
 
     @property
     def idle_since(self) -> float | None:
@@ -115,12 +110,13 @@ class Stream:
             Stopping: Once, when the server is about to end.
         """
         while True:
-            self._heed_stop()
+            if self._stop is not None:
+                self._heed_stop()
             self._deadline.left()  # also a peer that never pauses has to be in time
             if self._early is not None:
                 return self._take_early(most)
             try:
-                return self.sock.recv(_CHUNK if most is None else most)
+                return self.sock.recv(most or _CHUNK)
             except _BLOCKED as blocked:
                 self._wait_out(blocked, _READ, heed_stop=True)
             except OSError:  # reset, unreachable, or a timeout of the system
@@ -139,23 +135,28 @@ class Stream:
         """
         if heed and not data:
             return self._has_spoken()
-        tls = isinstance(self.sock, ssl.SSLSocket)
-        left = memoryview(self._begun + data)
+        left: bytes | memoryview = self._begun + data
+        if self._tls:
+            left = memoryview(left)  # which is sent in pieces
         while left:
             if heed and self._has_spoken():
                 return True
             self._deadline.left()
-            piece = left[:_RECORD] if tls else left
+            piece = left[:_RECORD] if self._tls else left
             try:
-                left = left[self.sock.send(piece) :]
-                self._begun = b""
+                sent = self.sock.send(piece)
             except _BLOCKED as blocked:
-                if tls:  # whatever comes next, this record has to be sent to its end
+                if self._tls:  # this record has to be sent to its end, come what may
                     self._begun = bytes(piece)
                 read = _READ if heed else 0
                 self._wait_out(blocked, _WRITE, also=read)
             except OSError:  # the peer is gone: the next read says so
                 return False
+            else:
+                self._begun = b""
+                if sent == len(left):
+                    return False
+                left = memoryview(left)[sent:]
         return False
 
     def handshake(
@@ -188,7 +189,8 @@ class Stream:
             server_hostname=server_hostname or None,
             do_handshake_on_connect=False,
         )
-        self.sock = tls
+        self.sock, self._tls = tls, True
+        self._hearing = self._watch(_READ)
         while True:
             try:
                 tls.do_handshake()
@@ -235,7 +237,7 @@ class Stream:
         Args:
             seconds: How long that may take.
         """
-        self._stop = None
+        self._forget_stop()
         self.set_deadline(seconds)
         with contextlib.suppress(OSError):
             self._end_tls(wait=True)
@@ -276,8 +278,12 @@ class Stream:
 
     def _heed_stop(self) -> None:
         if self._stop is not None and self._stop.told.is_set():
-            self._stop = None
+            self._forget_stop()
             raise Stopping
+
+    def _forget_stop(self) -> None:
+        self._stop = None
+        self._hearing = self._watch(_READ)  # which would be ready from now on
 
     def _take_early(self, most: int | None) -> bytes:
         early = self._early or b""
@@ -291,6 +297,9 @@ class Stream:
         What TLS says for itself is nothing of the kind: a ticket, or new keys.
         """
         if self._early is None:
+            # To ask is quicker than to read in vain; but TLS may have read more.
+            if not self._tls and not self._hearing.wait(0):
+                return False
             try:
                 self._early = self.sock.recv(_CHUNK)
             except _BLOCKED:
@@ -324,35 +333,58 @@ class Stream:
 
     def _wait(self, events: int, *, heed_stop: bool = False) -> None:
         left = self._deadline.left()
-        if not heed_stop or self._stop is None:
-            _wait_for({self.sock: events}, left)
+        if not heed_stop:
+            _Watch({self.sock: events}).wait(left)
+            return
+        watch = self._hearing if events == _READ else self._watch(events)
+        if self._stop is None:
+            watch.wait(left)
             return
         with self._rest:
             self._resting = True
         try:
-            _wait_for({self.sock: events, self._stop.waker: _READ}, left)
+            watch.wait(left)
         finally:
             with self._rest:  # who is dismissed until now finds no time left
                 self._resting = False
 
+    def _watch(self, events: int) -> "_Watch":
+        """Return what waits for the socket, and for the end of the server."""
+        wanted = {self.sock: events}
+        if self._stop is not None:
+            wanted[self._stop.waker] = _READ
+        return _Watch(wanted)
 
-def _wait_for(wanted: Mapping[socket.socket, int], seconds: float | None) -> None:
-    """Wait until a socket is ready for what is wanted of it, or for so many seconds.
 
-    poll knows no largest descriptor, and a new one costs 1 us where a selector costs
-    4; Windows lacks it.
+class _Watch:
+    """Waits for sockets.
+
+    poll knows no largest descriptor, and costs less than a selector; Windows lacks it.
+
+    Args:
+        wanted: What is wanted of each.
     """
-    if not hasattr(select, "poll"):
-        with selectors.SelectSelector() as selector:
+
+    __slots__ = ("_poll", "_wanted")
+
+    def __init__(self, wanted: Mapping[socket.socket, int]) -> None:
+        self._wanted = wanted
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
             for sock, events in wanted.items():
+                reads = select.POLLIN if events & _READ else 0
+                writes = select.POLLOUT if events & _WRITE else 0
+                self._poll.register(sock, reads | writes)
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until one is ready, or for so many seconds; return whether one is."""
+        if self._poll is not None:
+            most = None if seconds is None else math.ceil(seconds * 1000)
+            return bool(self._poll.poll(most))
+        with selectors.SelectSelector() as selector:
+            for sock, events in self._wanted.items():
                 selector.register(sock, events)
-            selector.select(seconds)
-        return
-    poll = select.poll()
-    for sock, events in wanted.items():
-        reads = select.POLLIN if events & _READ else 0
-        poll.register(sock, reads | (select.POLLOUT if events & _WRITE else 0))
-    poll.poll(None if seconds is None else math.ceil(seconds * 1000))
+            return bool(selector.select(seconds))
 
 
 def connect(host: str, port: int, timeout: float) -> socket.socket:
