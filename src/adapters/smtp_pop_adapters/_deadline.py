@@ -64,7 +64,7 @@ class Deadline:
         Raises:
             TimeoutError: There is none.
         """
-        end = self.until
+        end = self._flows if self._callers is None else self.until
         if end is not None and end <= self._now():
             raise TimeoutError("the peer was too slow")
 

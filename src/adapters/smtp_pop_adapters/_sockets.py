@@ -112,7 +112,7 @@ class Stream:
         while True:
             if self._stop is not None:
                 self._heed_stop()
-            self._deadline.left()  # also a peer that never pauses has to be in time
+            self._deadline.check()  # also a peer that never pauses has to be in time
             if self._early is not None:
                 return self._take_early(most)
             try:
@@ -141,7 +141,7 @@ class Stream:
         while left:
             if heed and self._has_spoken():
                 return True
-            self._deadline.left()
+            self._deadline.check()
             piece = left[:_RECORD] if self._tls else left
             try:
                 sent = self.sock.send(piece)
@@ -198,7 +198,7 @@ class Stream:
             except _BLOCKED as blocked:
                 self._wait_out(blocked, _READ, heed_stop=True)
                 self._heed_stop()
-                self._deadline.left()
+                self._deadline.check()
 
     def accept(self) -> tuple[socket.socket, object]:
         """Return the next connection of a listening socket, and where it comes from.
