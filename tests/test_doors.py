@@ -1,7 +1,6 @@
 import ast
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -16,21 +15,16 @@ DOORS = [smtp_pop_core, smtp, pop3, sasl, proxy]
 def shown_to_type_checkers(door: ModuleType) -> dict[str, object]:
     """Return what the imports under TYPE_CHECKING would bring."""
     tree = ast.parse(Path(str(door.__file__)).read_text("utf-8"))
-    imports = [
+    imports: list[ast.stmt] = [
         node
         for outer in tree.body
         if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
         for node in outer.body
         if isinstance(node, ast.ImportFrom)
     ]
-    return {
-        alias.asname or alias.name: getattr(
-            import_module("." * node.level + (node.module or ""), door.__name__),
-            alias.name,
-        )
-        for node in imports
-        for alias in node.names
-    }
+    brought: dict[str, object] = {"__package__": door.__name__}
+    exec(compile(ast.Module(imports, []), "the door", "exec"), brought)
+    return {name: brought[name] for name in brought if not name.startswith("__")}
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -68,3 +62,30 @@ print("smtp_pop_core.smtp._server" in sys.modules)
         "True",
         "False",
     ]
+
+
+NOT_FOR_CLIENTS = (
+    # the standard library
+    *("dataclasses", "email", "hashlib", "hmac", "inspect", "ipaddress", "string"),
+    # our rooms
+    *("proxy", "_serving", "_proxied", "sasl._scram", "sasl._users"),
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "foreign"),
+    [
+        ("smtp import Connection, open, quit, send_mail", ("pop3", "smtp._server")),
+        ("pop3 import Connection, open, quit, fetch", ("smtp", "pop3._server")),
+    ],
+)
+def test_a_client_loads_nothing_that_others_need(
+    names: str, foreign: tuple[str, ...]
+) -> None:
+    program = f"from smtp_pop_core.{names}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True
+    )
+    loaded = {each.removeprefix("smtp_pop_core.") for each in done.stdout.split()}
+    assert "_endpoint" in loaded
+    assert loaded.isdisjoint({*NOT_FOR_CLIENTS, *foreign})

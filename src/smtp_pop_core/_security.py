@@ -118,7 +118,7 @@ class Security:
         service: str,
         offered: Collection[str],
         negotiated: Negotiated | None,
-    ) -> sasl.ClientContext:
+    ) -> "sasl.ClientContext":
         """Return what a mechanism is given beside the credentials."""
         return sasl.ClientContext(
             nonce=nonce,
@@ -169,7 +169,7 @@ class Logins:
 
     @classmethod
     def of(
-        cls, users: sasl.Users, *, allow_insecure: bool = False, delay: float = 3
+        cls, users: "sasl.Users", *, allow_insecure: bool = False, delay: float = 3
     ) -> Self:
         """Return what can be checked where `Users.answer` answers the questions.
 
@@ -202,8 +202,8 @@ class Logins:
         )
 
     def begin(
-        self, name: str, context: sasl.ServerContext, initial: bytes | None
-    ) -> sasl.Server:
+        self, name: str, context: "sasl.ServerContext", initial: bytes | None
+    ) -> "sasl.Server":
         """Begin the server's side of a mechanism that has been offered."""
         for each in self.mechanisms:
             if each.name == name and each.server is not None:
@@ -216,7 +216,7 @@ class Logins:
         host: str,
         offered: Collection[str],
         negotiated: Negotiated | None,
-    ) -> sasl.ServerContext:
+    ) -> "sasl.ServerContext":
         """Return what a mechanism is given."""
         return sasl.ServerContext(
             nonce=nonce,

@@ -1,3 +1,4 @@
+import pickle
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_a_mechanism_of_ones_own_is_put_in_a_list() -> None:
     assert exchange.complete
     with pytest.raises(sasl.Denied):
         play(begin(PIN), b"wrong")
+
+
+def test_the_mechanisms_that_are_known_are_a_sequence() -> None:
+    first, *_, last = sasl.STANDARD
+    assert (first.name, last.name) == ("EXTERNAL", "ANONYMOUS")
+    assert sasl.STANDARD[0] is first
+    assert sasl.STANDARD[-1:] == (last,)
+    assert len(sasl.STANDARD) == 14
+    assert sasl.PLAIN in sasl.STANDARD
+    assert repr(sasl.STANDARD) == "STANDARD"
+
+
+def test_there_is_only_one_sequence_of_those_that_are_known() -> None:
+    assert pickle.loads(pickle.dumps(sasl.STANDARD)) is sasl.STANDARD
 
 
 # The example

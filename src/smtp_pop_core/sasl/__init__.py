@@ -11,7 +11,7 @@ from .._doors import door
 if TYPE_CHECKING:
     from ._anonymous import ANONYMOUS
     from ._certificate import tls_server_end_point
-    from ._choose import STANDARD, choose, offered
+    from ._choose import choose, offered
     from ._cram_md5 import CRAM_MD5
     from ._credentials import Anonymous, Credentials, External, Password, Token
     from ._digest_md5 import DIGEST_MD5
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
         Success,
     )
     from ._external import EXTERNAL
+    from ._iterations import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS
     from ._keys import (
-        DEFAULT_ITERATIONS,
-        LEAST_ITERATIONS,
-        MOST_ITERATIONS,
         PasswordHash,
         ScramKeys,
         hash_password,
@@ -67,6 +65,7 @@ if TYPE_CHECKING:
         SCRAM_SHA_512,
         SCRAM_SHA_512_PLUS,
     )
+    from ._standard import STANDARD
     from ._users import Secret, Users
 else:
     __getattr__, __dir__ = door(
@@ -74,7 +73,7 @@ else:
         {
             "._anonymous": "ANONYMOUS",
             "._certificate": "tls_server_end_point",
-            "._choose": "STANDARD choose offered",
+            "._choose": "choose offered",
             "._cram_md5": "CRAM_MD5",
             "._credentials": "Anonymous Credentials External Password Token",
             "._digest_md5": "DIGEST_MD5",
@@ -82,9 +81,9 @@ else:
                 "Challenge Client ClientExchange Denied ExchangeError Server Success"
             ),
             "._external": "EXTERNAL",
+            "._iterations": "DEFAULT_ITERATIONS LEAST_ITERATIONS MOST_ITERATIONS",
             "._keys": (
-                "DEFAULT_ITERATIONS LEAST_ITERATIONS MOST_ITERATIONS PasswordHash "
-                "ScramKeys hash_password parse_stored verify_password"
+                "PasswordHash ScramKeys hash_password parse_stored verify_password"
             ),
             "._login": "LOGIN",
             "._mechanism": (
@@ -103,6 +102,7 @@ else:
                 "SCRAM_SHA_1 SCRAM_SHA_1_PLUS SCRAM_SHA_256 SCRAM_SHA_256_PLUS "
                 "SCRAM_SHA_512 SCRAM_SHA_512_PLUS"
             ),
+            "._standard": "STANDARD",
             "._users": "Secret Users",
         },
     )

@@ -7,42 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from .._errors import PolicyError
-from ._anonymous import ANONYMOUS
-from ._cram_md5 import CRAM_MD5
 from ._credentials import Credentials
-from ._digest_md5 import DIGEST_MD5
-from ._external import EXTERNAL
-from ._login import LOGIN
 from ._mechanism import BINDING_TYPES, Mechanism, Stored
 from ._names import is_mechanism_name
-from ._oauth import OAUTHBEARER, XOAUTH2
-from ._plain import PLAIN
-from ._scram import (
-    SCRAM_SHA_1,
-    SCRAM_SHA_1_PLUS,
-    SCRAM_SHA_256,
-    SCRAM_SHA_256_PLUS,
-    SCRAM_SHA_512,
-    SCRAM_SHA_512_PLUS,
-)
-
-STANDARD: Final[Sequence[Mechanism]] = (
-    EXTERNAL,
-    SCRAM_SHA_512_PLUS,
-    SCRAM_SHA_256_PLUS,
-    SCRAM_SHA_1_PLUS,
-    SCRAM_SHA_512,
-    SCRAM_SHA_256,
-    SCRAM_SHA_1,
-    OAUTHBEARER,
-    XOAUTH2,
-    DIGEST_MD5,
-    CRAM_MD5,
-    PLAIN,
-    LOGIN,
-    ANONYMOUS,
-)
-"""The mechanisms that are known, the strongest first."""
+from ._standard import STANDARD
 
 _NO_BINDINGS: Final[Mapping[str, bytes]] = {}
 _NAMES_SHOWN: Final = 20

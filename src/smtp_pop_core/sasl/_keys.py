@@ -12,16 +12,8 @@ from typing import Final
 from .._base64 import decode_base64, encode_base64
 from .._expressions import expression
 from .._values import dataclass, field
+from ._iterations import DEFAULT_ITERATIONS, LEAST_ITERATIONS
 from ._prepare import prepare
-
-DEFAULT_ITERATIONS: Final = 15_000
-"""RFC 7677 section 4."""
-
-LEAST_ITERATIONS: Final = 4_096
-"""With fewer, who listens can try passwords too fast.  RFC 5802 section 5.1."""
-
-MOST_ITERATIONS: Final = 600_000
-"""So much work a client lets a server ask for."""
 
 HASHES: Final = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hashes of SCRAM, and their names in hashlib."""

@@ -8,7 +8,7 @@ from .._expressions import expression
 from .._values import dataclass, field
 from ._credentials import Credentials
 from ._exchange import Client, ClientExchange, Server
-from ._keys import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS
+from ._iterations import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS
 from ._names import is_mechanism_name
 
 BINDING_TYPES: Final = ("tls-exporter", "tls-unique", "tls-server-end-point")

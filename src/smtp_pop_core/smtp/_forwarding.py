@@ -5,7 +5,6 @@ it, and a member of `Unavailable` where the proxy says that it does not know.
 """
 
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from .._abnf import require_str, upper
@@ -198,6 +197,8 @@ def _text(name: str, value: object) -> str:
 
 
 def _check_ip(name: str, value: object) -> None:
+    from ipaddress import ip_address  # only here, and it takes 1 ms
+
     if not _is_said(name, value):
         return
     require_str(name, value)
@@ -216,6 +217,8 @@ def _check_port(name: str, value: object) -> None:
 
 
 def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address, ip_address
+
     try:
         return isinstance(ip_address(text), IPv6Address) and "%" not in text
     except ValueError:

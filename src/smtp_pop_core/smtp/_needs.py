@@ -1,6 +1,5 @@
 """What a message needs of the server, and what MAIL must say of it."""
 
-from math import inf
 from typing import Final
 
 from .._errors import PolicyError
@@ -38,7 +37,8 @@ class Needs:
         self.chunked = False
         self.seven_bit = False
         limits = self._offered.find(Limits)
-        if limits is not None and conn.mails >= (limits.mailmax or inf):
+        most = None if limits is None else limits.mailmax
+        if most is not None and conn.mails >= most:
             raise PolicyError("the server takes no more messages in this session")
         self._utf8 = mail.smtputf8 or not mail.sender.isascii()
         notices = mail.ret is not None or mail.envid is not None
