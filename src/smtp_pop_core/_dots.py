@@ -135,7 +135,8 @@ class Stuffer:
         Args:
             data: The block.
             lf_ends_lines: Send CRLF for a bare LF.
-            surveyed: It is known that only CRLF ends lines in all of the content.
+            surveyed: It is known that only CRLF ends lines in the block, whose last
+                octet may be a CR.
 
         Raises:
             ParseError: There is a bare CR, or a bare LF that ends no line.  The state
@@ -259,7 +260,7 @@ class Survey:
         """Look at octets that do not end between a CR and its LF."""
         if not block:
             return
-        ends = _bare_ends(block.decode("latin-1"))
+        ends = bare_ends(block.decode("latin-1"))
         self.size += len(block)
         self.eight_bit = self.eight_bit or not block.isascii()
         self.bare_cr = self.bare_cr or "\r" in ends
@@ -285,7 +286,7 @@ def _line_end_finder() -> IncrementalNewlineDecoder:
     return IncrementalNewlineDecoder(None, False)  # 50 ns less than by name
 
 
-def _bare_ends(text: str) -> Collection[str]:
+def bare_ends(text: str) -> Collection[str]:
     """Return the line ends of a text if there are others than CRLF, else ().
 
     A CR at its end counts as bare.
@@ -303,7 +304,7 @@ def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
         ParseError: There is a bare CR, or a bare LF that ends no line.
     """
     text = block.decode("latin-1")
-    ends = _bare_ends(text)
+    ends = bare_ends(text)
     if not ends:
         return block
     if "\r" in ends:

@@ -23,7 +23,7 @@ class MessageData:
 
     @property
     def surveyed(self) -> bool:
-        """Whether all of the content was looked through, and only CRLF ends lines."""
+        """Whether it was looked through, and only CRLF ends its lines."""
         return self._surveyed
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ def surveyed(data: bytes) -> MessageData:
 
     To look through it once more when it is sent takes as long as all else of sending.
     """
-    block = MessageData(data)
+    block = checked_data(data)
     object.__setattr__(block, "_surveyed", True)
     return block
 

@@ -57,14 +57,14 @@ class LineBuffer:
 
     def take(self, limit: int) -> bytes:
         """Remove what is there, up to limit octets, and return it."""
-        data = self._data
-        if self._start or len(data) > limit or isinstance(data, bytearray):
+        data, start = self._data, self._start
+        if len(data) - start > limit or isinstance(data, bytearray):
             taken = self.peek(limit)
             self.drop(len(taken))
             return taken
         self._data = b""
-        self._searched = 0
-        return data
+        self._start = self._searched = 0
+        return data[start:]
 
     def put_back(self, data: bytes) -> None:
         """Put the last octets of what was just taken where they were."""

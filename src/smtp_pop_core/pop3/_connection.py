@@ -540,7 +540,11 @@ class Connection(Endpoint[Event]):
             session.end_content()
         else:
             block = content.data
-            data = stuffer.feed(block, lf_ends_lines=content.lf_ends_lines)
+            data = stuffer.feed(
+                block,
+                lf_ends_lines=content.lf_ends_lines,
+                surveyed=content.surveyed,
+            )
         if self._trace:
             self._trace.content("S", block, stuffer.octets - before)
             if not session.in_content:

@@ -10,13 +10,10 @@ from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from .. import sasl
-from .._errors import (
-    LocalProtocolError,
-    ParseError,
-)
-from .._events import checked_data
-from .._expressions import expression
-from .._flow import Ask, Deadline, Flow, Note, Report, deadline, new_ask
+from .._dots import bare_ends
+from .._errors import LocalProtocolError, ParseError, Stopping
+from .._events import MessageData, checked_data, surveyed
+from .._flow import READ, Ask, Deadline, Flow, Note, Report, deadline, new_ask
 from .._gate import Gate
 from .._proxied import enter, take_header
 from .._security import Logins
@@ -79,7 +76,6 @@ from ._responses import (
     checked_response,
 )
 from ._snapshot import Snapshot
-from ._state import State
 from ._top import Head
 
 _FAILED: Final = Response(ERR, "Local error in processing", ResponseCode.SYS_TEMP)
@@ -87,7 +83,6 @@ _IN_USE: Final = Response(ERR, "The maildrop is in use", ResponseCode.IN_USE)
 _NEEDS_UTF8: Final = Response(ERR, "The message needs UTF8", ResponseCode.UTF8)
 _MALFORMED: Final = Response(ERR, "The exchange was given up")
 _UNSENDABLE: Final = Response(ERR, "The message cannot be sent", ResponseCode.SYS_PERM)
-_BARE_CR: Final = expression(rb"\r(?!\n)")
 _MARKED: Final = Response(OK, "Marked as deleted")
 _END: Final = EndOfMessage()
 # What nobody has to be asked about.
@@ -236,7 +231,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _commands(self) -> Flow[Ending]:
         conn = self._conn
         while True:
-            event = yield from self._next()
+            event = yield from self._next(self._time_to_read)
             if event is not None:
                 self.count(event)
                 if type(event) in _AT_ONCE:
@@ -253,8 +248,12 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 yield from self.flush()
                 return self._ending
 
-    def _next(self) -> Flow[Command | None]:
-        """Return the next event; None if there is none, because the session ends."""
+    def _next(self, time: Deadline) -> Flow[Command | None]:
+        """Return the next event; None if there is none, because the session ends.
+
+        Args:
+            time: How long the client may take.
+        """
         conn = self._conn
         waiting = False
         while True:
@@ -263,17 +262,20 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
                 return event
             if conn.closed:
                 return None
-            yield from self.flush()
+            if self._out:
+                yield from self.flush()
             if self._stopping:
                 self._ending = Ending.STOPPING
                 return None
             if not waiting:  # single octets do not push the deadline back
                 waiting = True
-                if conn.state is State.AUTH:
-                    yield Deadline(conn.limits.timeouts.autologout)
-                else:
-                    yield self._time_to_read
-            yield from self.receive()
+                yield time
+            try:  # not by `receive`, whose frame each idle session would keep
+                data: bytes = yield READ
+            except Stopping:
+                self._stopping = True
+            else:
+                conn.receive_data(data)
 
     def _answer(self, command: Command) -> Flow[None]:
         """Answer one command, and take note of what it brings."""
@@ -389,7 +391,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         """Send a challenge, and return the response to it."""
         if not (yield from self._say(Response(MORE, data=Challenge(data)))):
             raise GaveUp
-        event = yield from self._next()
+        event = yield from self._next(Deadline(self._conn.limits.timeouts.autologout))
         if isinstance(event, AuthResponse):
             if event.data is None:
                 raise sasl.ExchangeError("the client has cancelled the exchange")
@@ -462,8 +464,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             if isinstance(command, Top):
                 piece = partial(_beginning, piece, Head(command.lines))
             block = yield from piece()
-            if _has_bare_cr(block):
-                raise ParseError("content has a bare CR")
+            data = _first(block)
         except Exception as error:
             yield from self._report(error, message)
             self._give(_UNSENDABLE if isinstance(error, ParseError) else _FAILED)
@@ -471,11 +472,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._give(checked_response(OK, f"{message.size} octets"))
         while True:
             try:
-                if not block:
+                if not data.data:
                     self._out += conn.send(_END)
                     break
-                self._out += conn.send(checked_data(block, lf_ends_lines=True))
-                block = yield from piece()
+                self._out += conn.send(data)
+                data = checked_data((yield from piece()), lf_ends_lines=True)
             except Exception as error:
                 yield from self._break_off(error, message)
                 return
@@ -548,6 +549,13 @@ def _beginning(piece: Callable[[], Flow[bytes]], head: Head) -> Flow[bytes]:
     return passed
 
 
-def _has_bare_cr(block: bytes) -> bool:
-    """Whether a block holds a CR without LF; one at its end is still open."""
-    return _BARE_CR.search(block.removesuffix(b"\r")) is not None
+def _first(block: bytes) -> MessageData:
+    """Return the first block of a message, of which more is known than of the others.
+
+    Raises:
+        ParseError: There is a bare CR; one at its end is still open.
+    """
+    bare = bare_ends(block.removesuffix(b"\r").decode("latin-1"))
+    if "\r" in bare:
+        raise ParseError("content has a bare CR")
+    return checked_data(block, lf_ends_lines=True) if bare else surveyed(block)
