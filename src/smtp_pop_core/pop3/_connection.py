@@ -15,7 +15,7 @@ from .._events import MessageData, checked_data
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._lines import LineBuffer
-from .._roles import NEED_DATA, PAUSED, SERVER, Role, Signal
+from .._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
 from ._capabilities import (
     Capabilities,
     Capability,
@@ -81,9 +81,7 @@ _END: Final = EndOfMessage()
 _BARE_END: Final = EndOfMessage(bare=True)
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
-_AUTH: Final = State.AUTH
 _CLOSED: Final = State.CLOSED
-_CONNECTING: Final = State.CONNECTING
 _TLS: Final = State.TLS
 
 
@@ -339,16 +337,27 @@ class Connection(Endpoint[Event]):
 
     def _understand(self) -> Event | Signal | None:
         session = self._session
-        state = session.here.state
+        here = session.here
+        if here.apart:
+            return self._next_apart(here.state)
+        if self.role is CLIENT:
+            return self._next_content() if session.in_content else self._next_response()
+        if not (session.unanswered or session.in_content):
+            return self._next_command()
+        if self._connect_told or here.state is not State.CONNECTING:
+            return PAUSED
+        self._connect_told = True
+        return Connect()
+
+    def _next_apart(self, state: State) -> Event | Signal | None:
+        """Understand what is neither a command nor the response to one."""
         if state is _CLOSED:
             return None
-        if self.role is SERVER:
-            return self._next_command()
-        if session.in_content:
-            return self._next_content()
         if state is _TLS:
             return NEED_DATA if self._eof else PAUSED
-        return self._next_response()
+        if self.role is CLIENT:
+            return self._next_response()
+        return PAUSED if self._session.unanswered else self._next_auth_response()
 
     def _next_response(self) -> Response | Signal:
         session, reader = self._session, self._reader
@@ -372,14 +381,13 @@ class Connection(Endpoint[Event]):
             if self._trace:
                 self._trace.listing(reader.listing)
         session.response(response)
-        self._answered(asked, response)
+        self.last_response = response
+        if type(asked) in _BRINGING and response.cls is OK:
+            self._bring(asked, response)
         return response
 
-    def _answered(self, command: Command | None, response: Response) -> None:
-        """Take what a response brings beside a new state; the same on both sides."""
-        self.last_response = response
-        if response.cls is not OK or type(command) not in _BRINGING:
-            return
+    def _bring(self, command: Command | None, response: Response) -> None:
+        """Take what +OK brings beside a new state; the same on both sides."""
         match command:
             case Retr() | Top():
                 if self.role is SERVER:
@@ -423,45 +431,48 @@ class Connection(Endpoint[Event]):
         return write_offers(self._offers())
 
     def _next_command(self) -> Event | Signal:
-        session = self._session
-        state = session.here.state
-        if session.unanswered or session.in_content:
-            if self._connect_told or state is not _CONNECTING:
-                return PAUSED
-            self._connect_told = True
-            return Connect()
-        if state is _TLS:
-            return NEED_DATA if self._eof else PAUSED
-        in_auth = state is _AUTH
-        longest = self.limits.auth_line if in_auth else self.limits.pop3_command_line
+        limits = self.limits
         try:
-            line = self._buffer.take_line(longest)
-            if line is None:
-                start = b"" if in_auth else self._take_foreign_start()
-                return self._take_foreign(start) if start else NEED_DATA
+            line = self._buffer.take_line(limits.pop3_command_line)
         except LineTooLong as error:
-            if not in_auth and foreign_protocol(error.start):
+            if foreign_protocol(error.start):
                 return self._take_foreign(error.start)
             return self._bad(b"", TOO_LONG)
+        if line is None:
+            start = self._take_foreign_start() if len(self._buffer) else b""
+            return self._take_foreign(start) if start else NEED_DATA
         try:
-            if in_auth:
-                command: Command = read_auth_response(line)
-            else:
-                command = self._codec.read_command(line, session.check)
+            command = self._codec.read_command(line, self._session.check)
         except NotOffered as error:
             later = not self.tls and error.tag in self._known  # as USER that needs TLS
             return self._take_bad(line, NEEDS_TLS if later else NOT_OFFERED)
         except OutOfOrder:
             return self._take_bad(line, OUT_OF_ORDER)
         except BadLine as error:
-            if not in_auth and foreign_protocol(line):
+            if foreign_protocol(line):
                 return self._take_foreign(line)
             return self._bad(line, error.response)
         if type(command) not in _NOT_IDLE and _is_idle(command):
             self._idle_commands += 1
-            if self._idle_commands > self.limits.idle_commands:
+            if self._idle_commands > limits.idle_commands:
                 return self._take(BadCommand(line, TOO_MANY_IDLE, last=True), line)
-        if self._refused_commands > self.limits.refused_commands:
+        if self._refused_commands > limits.refused_commands:
+            return self._take_bad(line, TOO_MANY_REFUSED)
+        return self._take(command, line)
+
+    def _next_auth_response(self) -> Event | Signal:
+        limits = self.limits
+        try:
+            line = self._buffer.take_line(limits.auth_line)
+        except LineTooLong:
+            return self._bad(b"", TOO_LONG)
+        if line is None:
+            return NEED_DATA
+        try:
+            command = read_auth_response(line)
+        except BadLine as error:
+            return self._bad(line, error.response)
+        if self._refused_commands > limits.refused_commands:
             return self._take_bad(line, TOO_MANY_REFUSED)
         return self._take(command, line)
 
@@ -506,23 +517,28 @@ class Connection(Endpoint[Event]):
         return _BARE_END if unstuffer.bare else _END
 
     def _send_response(self, response: Response) -> bytes:
-        asked = self._session.asked
+        session = self._session
+        asked = session.asked
+        kind = type(asked)
         data = write_response(
             response, asked, self.limits, codes="RESP-CODES" in self._known
         )
         if not data.isascii() and not (
-            self.utf8 or self._session.language or isinstance(asked, Lang)
+            session.utf8 or session.language or kind is Lang
         ):
             raise OutOfOrder("only ASCII is allowed before UTF8 or LANG")
-        self._session.response(response)
+        session.response(response)
         if self._trace:
             self._trace.response(data)
-        self._answered(asked, response)
-        if isinstance(asked, BadCommand) and asked.last:
-            self.close()
+        self.last_response = response
         if response.cls is ERR:
             self._refused_commands += 1
-        elif type(asked) in _OF_MESSAGES:
+            if isinstance(asked, BadCommand) and asked.last:
+                self.close()
+            return data
+        if kind in _BRINGING and response.cls is OK:
+            self._bring(asked, response)
+        if kind in _OF_MESSAGES:
             self._idle_commands = self._refused_commands = 0
         return data
 

@@ -335,7 +335,7 @@ def write_response(
     if response.code is not None and codes:
         code = f"[{response.code}]"
         text = f"{code} {text}" if text else code
-    elif codes and text.startswith("[") and not isinstance(command, Connect):
+    elif codes and text[:1] == "[" and not isinstance(command, Connect):
         # RFC 2449 section 6.4.  Whoever is greeted does not know of RESP-CODES yet.
         raise ParseError("the text would be taken for a code")
     status = STATUS[response.cls]

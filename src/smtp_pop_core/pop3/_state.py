@@ -150,8 +150,13 @@ _NOTED: Final = CONTENT | {Utf8, Lang}
 _ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
 
 
+_APART: Final = (State.AUTH, State.TLS, State.CLOSED)
+"""What comes next is no command, and no response to one, but of another kind."""
+
+
 def _places(tables: Iterable[Table]) -> Mapping[State, Place[State]]:
-    return places(State, (_ANYWHERE, TRANSITIONS, *tables), ResponseClass, (ERR,))
+    tables = (_ANYWHERE, TRANSITIONS, *tables)
+    return places(State, tables, ResponseClass, (ERR,), _APART)
 
 
 _STANDARD: Final = _places(())
