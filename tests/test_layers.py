@@ -22,8 +22,7 @@ CORE: Final = "smtp_pop_core"
 # cycle.  "smtp/_extensions/*" is a folder too: inside, modules do not know each other.
 # "smtp/" is a door: the folder's __init__.py.
 LAYERS: Final[Mapping[float, str]] = {
-    0: "_doors _errors _expressions _roles _values",
-    0.3: "_limits",
+    0: "_doors _errors _expressions _limits _roles _values",
     0.5: "_base64",
     1: "_abnf _foreign _lines _events _flow _gate _networks _table _transcript "
     "sasl/** proxy/**",

@@ -1,8 +1,9 @@
 """The events that both protocols share."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
-from ._values import dataclass, field, unchecked
+from ._values import unchecked
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ._values import dataclass, field, unchecked
+from ._values import unchecked
 
 T = TypeVar("T")
 

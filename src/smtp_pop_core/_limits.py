@@ -1,8 +1,7 @@
 """Every bound of the library, with its unit."""
 
+from dataclasses import dataclass, field, fields
 from typing import Final
-
-from ._values import dataclass, field, field_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +41,9 @@ class Timeouts:
     proxy: float = 10
 
     def __post_init__(self) -> None:
-        for name in field_names(self):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0 seconds")
+        for each in fields(self):
+            if not getattr(self, each.name) > 0:
+                raise ValueError(f"{each.name} must be above 0 seconds")
 
 
 _LEAST: Final = {
@@ -119,8 +118,8 @@ class Limits:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
-        for name in field_names(self):
-            value = getattr(self, name)
-            least = _LEAST.get(name, 1)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            least = _LEAST.get(each.name, 1)
             if isinstance(value, int) and value < least:
-                raise ValueError(f"{name} must be at least {least}")
+                raise ValueError(f"{each.name} must be at least {least}")

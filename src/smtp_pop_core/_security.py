@@ -4,13 +4,13 @@ They are looked at before anything is sent, and nothing that a peer says lowers 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
 from . import sasl
 from ._errors import PolicyError
 from ._flow import Negotiated
-from ._values import dataclass, field
 
 
 class Tls(StrEnum):

@@ -1,13 +1,13 @@
 """What a server author writes: an application, and the maildrops that it opens."""
 
 from collections.abc import AsyncIterable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from .. import sasl
 from .._dots import Survey
 from .._errors import Error
 from .._serving import Ending, Visitor
-from .._values import dataclass
 from ._capabilities import Capabilities
 from ._connection import Connection
 from ._grammar import is_unique_id

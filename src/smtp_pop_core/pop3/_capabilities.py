@@ -5,10 +5,10 @@ in the state of the session, a client uses those that the server offers.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from .._abnf import number, upper
-from .._values import dataclass, field
 from ..sasl import is_mechanism_name
 from ._responses import CapabilityLines, Command, check_number, check_word
 from ._state import Table

@@ -4,11 +4,11 @@ A command that exists can be written: its fields are checked when it is made, so
 that came from outside, or from the caller, becomes a second line or another argument.
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from .._abnf import require_str
 from .._expressions import expression
-from .._values import dataclass, field
 from ..sasl import is_mechanism_name
 from ._grammar import is_language
 from ._responses import Command, Response, check_number

@@ -1,9 +1,9 @@
 """What `next_event` returns: commands to a server, what answers to a client."""
 
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from .._events import ConnectionClosed, MessageData
-from .._values import dataclass, field
 from ._responses import Command, Response
 
 

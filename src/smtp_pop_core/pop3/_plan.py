@@ -17,9 +17,9 @@ added, or two ids would become one.  An id that stands there twice was stored tw
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from .._values import dataclass
 from ._grammar import is_unique_id
 from ._results import Listed
 

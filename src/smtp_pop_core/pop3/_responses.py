@@ -5,6 +5,7 @@ numbers are numbers, and its unique ids can be written.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, TypeAlias
 
@@ -13,7 +14,7 @@ from .._errors import AuthenticationFailed as _AuthenticationFailed
 from .._errors import Rejected as _Rejected
 from .._expressions import expression
 from .._transcript import printable
-from .._values import dataclass, field, unchecked
+from .._values import unchecked
 from ._grammar import are_unique_ids, is_language, is_unique_id
 
 

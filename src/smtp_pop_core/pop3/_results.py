@@ -1,9 +1,9 @@
 """What a client learns: of the messages in a maildrop, and of what became of them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .._errors import ConnectionLost
-from .._values import dataclass
 from ._commands import Quit
 from ._responses import Rejected, Response
 

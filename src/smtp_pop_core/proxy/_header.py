@@ -1,10 +1,10 @@
 """A header as a value.  What can be made can be written, and reads as the same."""
 
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias, TypeVar
 
-from .._values import dataclass, field
 from ._tlvs import LONGEST, Tlv, check_tlvs, encode_tlvs
 
 T = TypeVar("T")
@@ -112,9 +112,10 @@ class Header:
     transport: Transport = Transport.UNSPEC
     source: Address | None = None
     destination: Address | None = None
-    version: int = field(default=2, kw_only=True)
-    command: Command = field(default=Command.PROXY, kw_only=True)
-    tlvs: tuple[Tlv, ...] = field(default=(), kw_only=True)
+    _: KW_ONLY
+    version: int = 2
+    command: Command = Command.PROXY
+    tlvs: tuple[Tlv, ...] = ()
 
     def __post_init__(self) -> None:
         if self.version not in (1, 2):

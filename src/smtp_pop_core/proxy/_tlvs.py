@@ -5,11 +5,11 @@ known is kept; one that is known and malformed is refused.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, TypeAlias
 
 from .._errors import ParseError
-from .._values import dataclass
 
 LONGEST: Final = 0xFFFF  # what a length in two octets can say
 

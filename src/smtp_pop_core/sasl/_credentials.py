@@ -1,9 +1,9 @@
 """What a client has to show.  Secrets are in no repr and in no message."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from .._expressions import expression
-from .._values import dataclass, field
 from ._prepare import is_trace
 
 # No control characters: no name has them, and NUL and U+0001 part messages.  No

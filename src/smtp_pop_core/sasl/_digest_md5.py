@@ -4,10 +4,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from .._expressions import expression
-from .._values import dataclass, field
 from ._credentials import Password
 from ._exchange import Client, ExchangeError, receive
 from ._mechanism import ClientContext, ClientFirst, Mechanism

@@ -6,10 +6,10 @@ which is answered with an empty response: SMTP and POP3 have no other place for 
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from .._errors import Error
-from .._values import dataclass
 from ._questions import Question
 
 T = TypeVar("T")

@@ -7,11 +7,11 @@ in clear.  Both are one line of text, by `str()` and `parse()`.
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from typing import Final
 
 from .._base64 import decode_base64, encode_base64
 from .._expressions import expression
-from .._values import dataclass, field
 from ._iterations import DEFAULT_ITERATIONS, LEAST_ITERATIONS
 from ._prepare import prepare
 

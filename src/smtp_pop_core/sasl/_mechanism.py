@@ -1,11 +1,11 @@
 """What is known about a mechanism, and what its two sides are given."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from .._expressions import expression
-from .._values import dataclass, field
 from ._credentials import Credentials
 from ._exchange import Client, ClientExchange, Server
 from ._iterations import DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS

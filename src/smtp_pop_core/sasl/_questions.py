@@ -4,7 +4,7 @@ A question is answered with what its docstring says, or with None.  None never s
 why: an unknown user and a wrong password look the same to the peer.
 """
 
-from .._values import dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

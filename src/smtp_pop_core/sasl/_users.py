@@ -2,9 +2,9 @@
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from .._values import dataclass, field
 from ._keys import HASHES, PasswordHash, ScramKeys, fake_keys
 from ._mechanism import Stored
 from ._prepare import prepare

@@ -5,12 +5,12 @@ whether there is hope; words only for how long to wait.
 """
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from .._errors import ConnectionLost, RemoteProtocolError
 from .._expressions import expression
-from .._values import dataclass
 from ._commands import Connect, Ehlo, Helo, Lhlo, Rcpt
 from ._replies import EnhancedCode, InDoubt, Rejected, Reply, Subject
 

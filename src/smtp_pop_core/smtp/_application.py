@@ -1,12 +1,12 @@
 """What a server author writes: an application, called with a Peer for each session."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from .. import sasl
 from .._flow import AsyncBlocks, Blocks
 from .._serving import Ending, Visitor
-from .._values import dataclass
 from ._commands import Expn, Mail, Rcpt, Vrfy
 from ._connection import Connection
 from ._extensions import Extensions
@@ -135,8 +135,6 @@ def succeed(peer: Peer, command: Xclient) -> Peer:
     What it does not say stays, but for what belongs to one client: port, HELO, protocol
     and login.  A certificate was that of the proxy, and nobody can log in with it.
     """
-    from dataclasses import replace  # it takes 10 ms, and is for few servers
-
     earlier = peer.xclient
     merged = command
     if earlier is not None:

@@ -5,6 +5,7 @@ that came from outside, or from the caller, becomes a second line or another par
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +20,7 @@ from .._abnf import (
     upper,
 )
 from .._expressions import expression
-from .._values import dataclass, field, unchecked
+from .._values import unchecked
 from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply

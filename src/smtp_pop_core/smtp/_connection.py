@@ -5,6 +5,7 @@ how it is written is the codec's; here the two meet the octets.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -324,8 +325,6 @@ class Connection(Endpoint[Event]):
 
         It has no effect where the server has neither.
         """
-        from dataclasses import replace  # it takes 10 ms, and few are asked
-
         for offer in self._repertoire.by_keyword.values():
             if isinstance(offer, (XclientOffer, XforwardOffer)):
                 trusting = replace(offer, trusted=trusted)

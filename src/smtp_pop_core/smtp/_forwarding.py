@@ -4,12 +4,12 @@ XCLIENT and XFORWARD carry attributes.  Each is a field: None where nothing is s
 it, and a member of `Unavailable` where the proxy says that it does not know.
 """
 
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Final
 
 from .._abnf import require_str, upper
 from .._expressions import expression
-from .._values import dataclass, field_names
 from ._replies import Command
 
 _LONGEST: Final = 255
@@ -42,9 +42,9 @@ class Attributes(Command):
     def given(self) -> tuple[str, ...]:
         """The names of the attributes that it carries, in upper case."""
         return tuple(
-            name.upper()
-            for name in field_names(self)
-            if getattr(self, name) is not None
+            field.name.upper()
+            for field in fields(self)
+            if getattr(self, field.name) is not None
         )
 
 

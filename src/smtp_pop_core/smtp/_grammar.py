@@ -5,6 +5,7 @@ holds no CR, LF or NUL, and no space or angle bracket outside a quoted string.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from .._abnf import (
@@ -26,7 +27,6 @@ from .._abnf import (
 )
 from .._errors import ParseError
 from .._expressions import expression
-from .._values import dataclass
 
 _POSTMASTER: Final = "(?ai:postmaster)"  # not U+017F, which (?i:s) takes for an s
 
@@ -59,7 +59,7 @@ _PARAMETER_UTF8: Final = expression(f"({ESMTP_KEYWORD})(?:=({ESMTP_VALUE_UTF8}))
 parse_integer: Final = number  # under the name that stands on the door
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mailbox:
     """An address that compares equal where RFC 5321 says so.
 

@@ -1,8 +1,8 @@
 """What a kind of service asks of its clients beyond the protocol, by name."""
 
+from dataclasses import dataclass
 from typing import Final
 
-from .._values import dataclass
 from ._commands import Ehlo, Lhlo, Mail, Noop, Quit, Rcpt, StartTls
 from ._defaults import (
     NEEDS_TLS,

@@ -4,6 +4,7 @@ A reply is made once and cannot be made wrong: its code is legal, its text holds
 break, and its enhanced status code belongs to the class of its code.
 """
 
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -12,7 +13,6 @@ from .._errors import ConnectionLost, ParseError
 from .._errors import Rejected as _Rejected
 from .._expressions import expression
 from .._transcript import printable
-from .._values import dataclass, field
 from ._grammar import Mailbox, parse_mailbox
 
 

@@ -1,8 +1,8 @@
 """What became of a message: for the whole, and for each recipient."""
 
+from dataclasses import dataclass
 from enum import Enum
 
-from .._values import dataclass
 from ._advice import Retry, advise, is_temporary
 from ._replies import Command, InDoubt, Rejected, Reply
 

@@ -4,9 +4,9 @@ X.7.20 and above stand as secondary listings of the registry give them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from .._values import dataclass
 from ._replies import EnhancedCode
 
 

@@ -1,6 +1,6 @@
 """What is borne beyond the standard, each by name, with those who need it."""
 
-from .._values import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

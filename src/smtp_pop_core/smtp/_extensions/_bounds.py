@@ -1,9 +1,9 @@
 """LIMITS: what a server bounds, said beforehand.  RFC 9422."""
 
+from dataclasses import dataclass, fields
 from typing import Final
 
 from ..._expressions import expression
-from ..._values import dataclass, field_names
 from ._extension import Extension
 
 # limit-name = 1*(ALPHA / DIGIT / "-" / "_"), limit-value = 1*VCHAR without ";"
@@ -28,17 +28,17 @@ class Limits(Extension):
     rcptdomainmax: int | None = None
 
     def __post_init__(self) -> None:
-        for name in field_names(self):
-            value = getattr(self, name)
+        for field in fields(self):
+            value = getattr(self, field.name)
             if value is not None and not 1 <= value <= 999_999:
-                raise ValueError(f"not a limit: {name}={value!r}")
+                raise ValueError(f"not a limit: {field.name}={value!r}")
 
     def arguments(self) -> str:
         """The limits that there are."""
         return " ".join(
-            f"{name.upper()}={value}"
-            for name in field_names(self)
-            if (value := getattr(self, name)) is not None
+            f"{field.name.upper()}={value}"
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
         )
 
     def read(self, arguments: str) -> "Limits":
@@ -54,4 +54,4 @@ class Limits(Extension):
         return Limits(**found)
 
 
-_NAMES: Final = frozenset(field_names(Limits()))
+_NAMES: Final = frozenset(field.name for field in fields(Limits))

@@ -1,9 +1,9 @@
 """Extensions about the content: SIZE, 8BITMIME, SMTPUTF8, CHUNKING, BINARYMIME."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from ..._abnf import number, upper
-from ..._values import dataclass
 from .._commands import Body
 from ._extension import Extension, Parameter
 

@@ -1,5 +1,6 @@
 """Extensions about delivery: DSN and ETRN."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..._abnf import (
@@ -9,7 +10,6 @@ from ..._abnf import (
     encode_xtext,
     upper,
 )
-from ..._values import dataclass
 from .._commands import Etrn as EtrnCommand
 from .._commands import Notify, Ret
 from ._extension import Extension, Parameter, Verb

@@ -5,9 +5,9 @@ uses those that the server offers.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
-from ..._values import dataclass
 from .._replies import Command
 from .._state import Table
 

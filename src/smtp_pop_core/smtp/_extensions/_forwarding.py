@@ -1,11 +1,11 @@
 """Extensions of Postfix for proxies and filters: XCLIENT and XFORWARD."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
 from ..._abnf import decode_xtext, encode_xtext, is_esmtp_keyword, number, upper
 from ..._errors import ParseError
-from ..._values import dataclass
 from .._forwarding import Attributes, Source, Unavailable, read_address, write_address
 from .._forwarding import Xclient as XclientCommand
 from .._forwarding import Xforward as XforwardCommand

@@ -1,9 +1,9 @@
 """Extensions about the session: pipelining, status codes, help, TLS, authentication."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..._abnf import decode_xtext, encode_xtext, upper
-from ..._values import dataclass
 from ...sasl import is_mechanism_name
 from ._extension import Extension, Parameter
 
