@@ -66,7 +66,7 @@ print("smtp_pop_core.smtp._server" in sys.modules)
 
 NOT_FOR_CLIENTS = (
     # the standard library
-    *("dataclasses", "email", "hashlib", "hmac", "inspect", "ipaddress", "string"),
+    *("email", "hashlib", "hmac", "ipaddress", "string"),
     # our rooms
     *("proxy", "_serving", "_proxied", "sasl._scram", "sasl._users"),
 )
