@@ -6,7 +6,6 @@ There is no I/O here: the servers of all adapters ask, and carry it out.
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final, Protocol
 
@@ -31,11 +30,10 @@ class Guest(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Terms:
     """Who is let in.
 
-    Attributes:
+    Args:
         sessions: How many sessions are served at once.
         sessions_per_address: How many sessions at once may come from one address, or
             from one network of IPv6 with 64 bits; None: as many as there can be.
@@ -43,25 +41,33 @@ class Terms:
             seconds, before nobody is let in from there for as long; None: all.
         patience: Seconds that a session may wait for a command, if there is somebody
             who would have to be refused for it.
-        exempt: Whom the bounds of an address do not hold for.
+        exempt: Whom the bounds of an address do not hold for.  None: ourselves.
     """
 
-    sessions: int
-    sessions_per_address: int | None = 50
-    failed_logins_per_address: int | None = 20
-    patience: float = 10
-    exempt: Networks = field(default_factory=lambda: Networks(_LOCAL))
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, int) and each.name != "patience" and value < 1:
-                raise ValueError(f"{each.name} must be at least 1")
-        if not self.patience >= 0:
+    def __init__(
+        self,
+        sessions: int,
+        sessions_per_address: int | None = 50,
+        failed_logins_per_address: int | None = 20,
+        patience: float = 10,
+        exempt: Networks | None = None,
+    ) -> None:
+        for name, most in (
+            ("sessions", sessions),
+            ("sessions_per_address", sessions_per_address),
+            ("failed_logins_per_address", failed_logins_per_address),
+        ):
+            if most is not None and most < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if not patience >= 0:
             raise ValueError("patience must be at least 0 seconds")
+        self.sessions: Final = sessions
+        self.sessions_per_address: Final = sessions_per_address
+        self.failed_logins_per_address: Final = failed_logins_per_address
+        self.patience: Final = patience
+        self.exempt: Final = Networks(_LOCAL) if exempt is None else exempt
 
 
-@dataclass(slots=True)
 class _Failures:
     """Logins from one address that have failed.
 
@@ -70,8 +76,11 @@ class _Failures:
         end: When they are forgotten.
     """
 
-    count: int
-    end: float
+    __slots__ = ("count", "end")
+
+    def __init__(self, count: int, end: float) -> None:
+        self.count = count
+        self.end = end
 
 
 class Seat:

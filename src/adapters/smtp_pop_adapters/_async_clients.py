@@ -12,9 +12,8 @@ from collections.abc import (
     Iterable,
 )
 from contextlib import AbstractContextManager
-from email.message import EmailMessage
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from smtp_pop_core import (
     AsyncBlocks,
@@ -29,6 +28,9 @@ from smtp_pop_core import (
 
 from ._async_driver import Driver
 from ._async_stream import Stream
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 T = TypeVar("T")
 K = TypeVar("K", smtp.Connection, pop3.Connection)
@@ -163,7 +165,7 @@ class SmtpClient(_Client[smtp.Connection]):
 
     async def send_message(
         self,
-        message: EmailMessage,
+        message: "EmailMessage",
         sender: str | smtp.Mail | None = None,
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
         *,

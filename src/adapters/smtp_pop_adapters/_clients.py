@@ -4,14 +4,16 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from email.message import EmailMessage
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from smtp_pop_core import Blocks, Content, Flow, Progress, Sendable, pop3, smtp
 
 from ._driver import Driver
 from ._sockets import Stream
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 T = TypeVar("T")
 K = TypeVar("K", smtp.Connection, pop3.Connection)
@@ -110,7 +112,7 @@ class SmtpClient(_Client[smtp.Connection]):
 
     def send_message(
         self,
-        message: EmailMessage,
+        message: "EmailMessage",
         sender: str | smtp.Mail | None = None,
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
         *,

@@ -3,8 +3,8 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, get_type_hints
 
 from smtp_pop_core import (
@@ -94,7 +94,6 @@ class Pop3ServerOptions(_ServerOptions, total=False):
     tolerances: pop3.Tolerances
 
 
-@dataclass(frozen=True, slots=True)
 class Start(Generic[C]):
     """A client that has not begun.
 
@@ -104,12 +103,14 @@ class Start(Generic[C]):
         tls: How TLS is begun, or None.
     """
 
-    connection: C
-    opening: Flow[object]
-    tls: ssl.SSLContext | None
+    def __init__(
+        self, connection: C, opening: Flow[object], tls: ssl.SSLContext | None
+    ) -> None:
+        self.connection: Final[C] = connection
+        self.opening: Final = opening
+        self.tls: Final = tls
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
     """What a server does with those who connect.
 
@@ -124,12 +125,21 @@ class Service:
         speakers: Networks of those who say where a client is.
     """
 
-    session: Callable[[str, tuple[str, int], str, Gate], Flow[object]]
-    tls: ssl.SSLContext | None
-    certificate: bytes | None
-    terms: Terms
-    refusals: Mapping[Refusal, bytes] = field(default_factory=dict)
-    speakers: Sequence[Networks] = ()
+    def __init__(
+        self,
+        session: Callable[[str, tuple[str, int], str, Gate], Flow[object]],
+        tls: ssl.SSLContext | None,
+        certificate: bytes | None,
+        terms: Terms,
+        refusals: Mapping[Refusal, bytes] = MappingProxyType({}),
+        speakers: Sequence[Networks] = (),
+    ) -> None:
+        self.session: Final = session
+        self.tls: Final = tls
+        self.certificate: Final = certificate
+        self.terms: Final = terms
+        self.refusals: Final = refusals
+        self.speakers: Final = speakers
 
     def refusal(self, why: Refusal) -> bytes:
         """Return what a client is told that is not served."""
@@ -388,15 +398,16 @@ def _check_tls(options: _ServerOptions) -> tuple[ssl.SSLContext | None, bool]:
 
 
 def _terms(sessions: int, options: _ServerOptions) -> Terms:
-    given: dict[str, Any] = {"sessions": sessions, **options}
-    chosen = {
-        each.name: given[each.name] for each in fields(Terms) if each.name in given
-    }
-    if "exempt" in chosen:
-        chosen["exempt"] = Networks(chosen["exempt"])
-    return Terms(**chosen)
+    names = ("sessions_per_address", "failed_logins_per_address", "patience")
+    given: dict[str, Any] = {**options}
+    chosen = {name: given[name] for name in names if name in given}
+    if "exempt" in given:
+        chosen["exempt"] = Networks(given["exempt"])
+    return Terms(sessions, **chosen)
 
 
 def _logins(options: _ServerOptions) -> Logins | None:
+    from dataclasses import replace  # it takes 10 ms, and is for servers
+
     logins = options.get("logins")
     return None if logins is None else replace(logins, nonce=nonce)
