@@ -102,6 +102,8 @@ def _decode(text: bytes) -> bytes:
         raise BadLine(501, "Cannot decode base64", 5, 2) from error
 
 
+_BINARYMIME: Final = Body.BINARYMIME  # to look it up takes 60 ns
+
 _SMTP_VERBS: Final = (
     Verb("EHLO", Ehlo, Ehlo, attrgetter("domain")),
     Verb("HELO", Helo, Helo, attrgetter("domain")),
@@ -292,7 +294,7 @@ class Codec:
         fields = _read_parameters(rest, self._mail, utf8=self.utf8)
         if not sender.isascii() and "smtputf8" not in fields:
             raise BadLine(550, "A non-ASCII sender needs SMTPUTF8", 6, 7)
-        if fields.get("body") is Body.BINARYMIME and not self._binary:
+        if fields.get("body") is _BINARYMIME and not self._binary:
             raise BadLine(501, "BODY=BINARYMIME is not offered", 5, 4)
         return mail_as_read(sender, fields)
 
@@ -318,7 +320,7 @@ class Codec:
         return start
 
     def _write_mail(self, command: Mail) -> str:
-        if command.body is Body.BINARYMIME and not self._binary:
+        if command.body is _BINARYMIME and not self._binary:
             raise OutOfOrder("BINARYMIME was not offered")
         text = f"FROM:<{command.sender}>"
         if command.size is not None:

@@ -671,22 +671,22 @@ class Connection(Endpoint[Event]):
         return b""  # the count of octets has said it
 
     def _send_content(self, content: MessageData) -> bytes:
-        if not self._session.in_content:
+        session = self._session
+        if not session.in_content:
             raise OutOfOrder(f"no content is due in {self.state!r}")
-        if self._session.chunk:
+        data = content.data
+        if session.chunk:
             if content.lf_ends_lines:
                 raise OutOfOrder("a chunk is sent as it is: its octets are counted")
-            self._session.take_octets(len(content.data))
-            data = content.data
             octets = len(data)
+            session.take_octets(octets)
         else:
-            octets = -self._stuffer.octets
-            data = self._stuffer.feed(
-                content.data,
-                lf_ends_lines=content.lf_ends_lines,
-                surveyed=content.surveyed,
+            stuffer = self._stuffer
+            before = stuffer.octets
+            data = stuffer.feed(
+                data, lf_ends_lines=content.lf_ends_lines, surveyed=content.surveyed
             )
-            octets += self._stuffer.octets
+            octets = stuffer.octets - before
         if self._trace:
             self._trace.content("C", content.data, octets)
         return data

@@ -225,8 +225,11 @@ class _Sending:
             if sent:
                 yield from write(conn, data)
             for command, index in sent:
-                limit = seconds(conn.limits.timeouts, command)
-                self._note(command, index, (yield from receive(conn, limit)))
+                reply = conn.next_event()
+                if not isinstance(reply, Reply):  # else it came with the one before
+                    limit = seconds(conn.limits.timeouts, command)
+                    reply = yield from receive(conn, limit)
+                self._note(command, index, reply)
                 if conn.closed:
                     return
             if error is not None:

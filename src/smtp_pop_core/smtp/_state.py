@@ -149,7 +149,9 @@ _APART: Final = (*CONTENT, State.AUTH, State.TLS, State.CLOSED)
 
 # To look up a member of an Enum takes 60 ns.
 _CLOSED: Final = State.CLOSED
+_DATA: Final = State.DATA
 _TLS: Final = State.TLS
+_BINARYMIME: Final = Body.BINARYMIME
 
 
 _ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
@@ -261,9 +263,9 @@ class Session:
     @property
     def in_content(self) -> bool:
         """Whether the content of a message is due."""
-        if self.here.state is State.DATA:
+        if self.here.state is _DATA:
             return not self.unanswered
-        return self.chunk > 0 and self.here.state is not State.CLOSED
+        return self.chunk > 0 and self.here.state is not _CLOSED
 
     @property
     def smtputf8(self) -> bool:
@@ -297,7 +299,7 @@ class Session:
             raise OutOfOrder(f"{self.chunk} octets of the chunk are to come")
         if self.unanswered:
             self._check_pipelining(kind, type(self.unanswered[-1][0]))
-        if kind is Data and self.mail and self.mail.body is Body.BINARYMIME:
+        if kind is Data and self.mail and self.mail.body is _BINARYMIME:
             raise OutOfOrder("BINARYMIME needs BDAT")
         keyword = self._needs.get(kind)
         if keyword is None:
