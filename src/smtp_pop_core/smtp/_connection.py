@@ -85,13 +85,14 @@ _OF_MESSAGES: Final = frozenset(
 _TOLERANCES: Final = Tolerances()
 _data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
-_CHALLENGED: Final = frozenset({Auth, AuthResponse})
 _is_domain_or_literal: Final = lru_cache(maxsize=64)(is_domain_or_literal)
 """Of our own name, which is the same for many connections."""
 _ENDS: Final = (EndOfChunk, EndOfMessage)
 _NEVER_SENT: Final = frozenset({Connect, BadCommand})
 _NO_VERB: Final = frozenset({EndOfMessage, EndOfChunk, Bdat, BdatLast, AuthResponse})
 _BRINGING: Final = frozenset({Data, Ehlo, Lhlo, Helo, Xclient})
+_SPECIAL: Final = _BRINGING | {Auth, AuthResponse}
+"""Whose replies bring more than a state, or may be longer than others."""
 """Whose replies bring more than a new state."""
 
 # To look up a member of an Enum takes 60 ns, a tenth of what a command may take.
@@ -383,8 +384,9 @@ class Connection(Endpoint[Event]):
         session = self._session
         unanswered = session.unanswered
         asked = unanswered[0][0] if unanswered else session.asked
+        special = type(asked) in _SPECIAL
         longest = self.limits.reply_line
-        if type(asked) in _CHALLENGED:
+        if special and isinstance(asked, (Auth, AuthResponse)):  # challenges
             longest = max(longest, self.limits.auth_line)
         enhanced = "ENHANCEDSTATUSCODES" in session.offered
         while (line := self._buffer.take_line(longest)) is not None:
@@ -395,7 +397,7 @@ class Connection(Endpoint[Event]):
             if reply is not None:
                 session.reply(reply)
                 self.last_reply = reply
-                if type(asked) in _BRINGING:
+                if special:
                     self._bring(asked, reply)
                 return reply
         return NEED_DATA

@@ -33,7 +33,7 @@ _STATUS: Final = re.compile(
 )
 _UNCODED: Final = frozenset({Connect, Ehlo, Helo, Lhlo})  # RFC 2034 section 4
 _ALIKE: Final = frozenset({Mail, Rcpt, Data, EndOfMessage, Rset, Quit})
-"""Whose answers are mostly the same, and no secret."""
+"""Whose answers are mostly the same, no secret, and may have an enhanced code."""
 _SHORT: Final = 64  # octets of a line that is worth to be remembered
 
 
@@ -70,11 +70,11 @@ class ReplyReader:
             ParseError: It is no line of a reply, or of another one, or one too many.
         """
         kind = type(command)
-        coded = enhanced and kind not in _UNCODED
         understood = None
         if kind in _ALIKE and len(line) <= _SHORT and not self._texts:
-            understood = _coded_again(line) if coded else _plain_again(line)
+            understood = _coded_again(line) if enhanced else _plain_again(line)
         if understood is None:
+            coded = enhanced and kind not in _UNCODED
             understood = self._add(line, coded=coded)
             if understood is None:
                 return None
