@@ -106,6 +106,11 @@ class Endpoint(ABC, Generic[E]):
         """What was received and not understood: no octet is ever lost."""
         return self._buffer.peek() if len(self._buffer) else b""
 
+    @property
+    def settled(self) -> bool:
+        """Whether no command is unanswered, and nothing was received since."""
+        return self.idle and not len(self._buffer)
+
     def receive_data(self, data: bytes) -> None:
         """Take octets of the peer; b"" says that it will send no more.
 

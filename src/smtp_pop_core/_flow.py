@@ -259,7 +259,7 @@ class Content:
     """Content that arrives, as flows.
 
     Attributes:
-        ended: Whether all of it has been taken.
+        ended: Whether all of it has been taken, as far as that is known.
     """
 
     __slots__ = ("_piece", "ended")
@@ -302,7 +302,8 @@ class Blocks:
         self._content = content
 
     def __iter__(self) -> Iterator[bytes]:
-        while block := self._run(self._content.piece()):
+        content = self._content
+        while not content.ended and (block := self._run(content.piece())):
             yield block
 
     def read(self) -> bytes:
@@ -325,7 +326,8 @@ class AsyncBlocks:
         return self  # no async generator, which would have to be closed
 
     async def __anext__(self) -> bytes:
-        if block := await self._run(self._content.piece()):
+        content = self._content
+        if not content.ended and (block := await self._run(content.piece())):
             return block
         raise StopAsyncIteration
 

@@ -142,14 +142,23 @@ def test_after_the_end_there_is_nothing_more() -> None:
     assert play(content.read()) == b""
 
 
-def test_a_message_that_was_not_taken_before_the_end_is_lost() -> None:
-    """Whoever reads cannot know that nothing more would have come."""
-    conn = logged_in()
+def test_a_message_whose_end_has_not_come_is_lost() -> None:
+    conn = logged_in(limits=Limits(block=3))
     content = content_after(conn, b"a\r\n.\r\n")
     assert play(content.piece()) == b"a\r\n"
+    assert not content.ended
     conn.close()
     with pytest.raises(MessageAborted):
         play(content.piece())
+
+
+def test_a_message_whose_end_has_come_is_whole_whatever_comes_then() -> None:
+    conn = logged_in()
+    content = content_after(conn, b"a\r\n.\r\n")
+    assert play(content.piece()) == b"a\r\n"
+    assert content.ended
+    conn.close()
+    assert play(content.piece()) == b""
 
 
 def test_what_is_left_of_a_message_is_dropped() -> None:

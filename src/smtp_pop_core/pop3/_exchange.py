@@ -3,7 +3,9 @@
 A flow that does not end with a response leaves the Connection CLOSED: out of step.
 """
 
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Final, TypeVar
 
 from .._flow import Flow
 from .._limits import Timeouts
@@ -15,15 +17,16 @@ from ._responses import ERR, Command, Data, Rejected, Response
 D = TypeVar("D", bound=Data)
 
 
+_SECONDS: Final[Mapping[type[Command], Callable[[Timeouts], float]]] = {
+    Connect: attrgetter("greeting"),
+    Quit: attrgetter("end"),
+}
+_OTHER: Final[Callable[[Timeouts], float]] = attrgetter("other")
+
+
 def seconds(timeouts: Timeouts, command: Command) -> float:
     """How long to wait for the response to a command."""
-    match command:
-        case Connect():
-            return timeouts.greeting
-        case Quit():
-            return timeouts.end
-        case _:
-            return timeouts.other
+    return _SECONDS.get(type(command), _OTHER)(timeouts)
 
 
 def receive(conn: Connection, limit: float) -> Flow[Response]:
@@ -42,7 +45,8 @@ def exchange(conn: Connection, command: Command) -> Flow[Response]:
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended before the response.  The state is CLOSED.
     """
-    yield from settle(conn)
+    if not conn.settled:
+        yield from settle(conn)
     data = conn.send(command)
     yield from write(conn, data)
     return (yield from receive(conn, seconds(conn.limits.timeouts, command)))

@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from .._errors import ConnectionLost, MessageAborted, PolicyError
 from .._events import MessageData
-from .._flow import Ask, AsyncBlocks, Blocks, Content, Flow
+from .._flow import AsyncBlocks, Blocks, Content, Flow, new_ask
 from .._progress import Progress, Told
 from .._waiting import listen, settle, write
 from ._commands import Dele, Retr, Top
@@ -33,8 +34,7 @@ def retrieve(
         Rejected: There is no such message, or the server cannot send it.
     """
     yield from insist(conn, Retr(_number_of(message)))
-    size = message.size if isinstance(message, Listed) else None
-    return content_of(conn, Told(progress, size))
+    return content_of(conn, _told(message, progress))
 
 
 def top(conn: Connection, message: int | Listed, lines: int) -> Flow[Content]:
@@ -61,8 +61,8 @@ def fetch(
         Rejected: There is no such message, or the server cannot send it.
         PolicyError: It is longer than `Limits.content`.  It was read to its end.
     """
-    content = yield from retrieve(conn, message, progress=progress)
-    return (yield from content.read())
+    yield from insist(conn, Retr(_number_of(message)))
+    return (yield from content_of(conn, _told(message, progress)).read())
 
 
 def drop(content: Content) -> Flow[None]:
@@ -74,11 +74,23 @@ def drop(content: Content) -> Flow[None]:
 class _Message(Content):
     """The content of a message: of any length in pieces, bounded in one."""
 
-    __slots__ = ("_largest",)
+    __slots__ = ("_conn",)
 
-    def __init__(self, conn: Connection, told: Told) -> None:
-        super().__init__(lambda: _piece(conn, told))
-        self._largest = conn.limits.content
+    def __init__(self, conn: Connection, told: Told | None) -> None:
+        super().__init__(partial(_piece, conn, told))
+        self._conn = conn
+
+    def piece(self) -> Flow[bytes]:
+        """Return the next octets, b"" at the end.
+
+        Raises:
+            MessageAborted: The connection was lost before the end.
+        """
+        if self.ended:
+            return b""
+        block = yield from self._piece()
+        self.ended = not self._conn.in_content  # the end may have come with it
+        return block
 
     def read(self) -> Flow[bytes]:
         """Return all that is left in one piece.
@@ -88,8 +100,9 @@ class _Message(Content):
         """
         blocks: list[bytes] = []
         octets = 0
-        largest = self._largest
-        while block := (yield from self.piece()):
+        largest = self._conn.limits.content
+        while not self.ended:
+            block = yield from self.piece()
             octets += len(block)
             if largest is None or octets <= largest:
                 blocks.append(block)
@@ -102,10 +115,10 @@ class _Message(Content):
 
 def content_of(conn: Connection, told: Told | None = None) -> Content:
     """Return the content that is due, after +OK to RETR or TOP."""
-    return _Message(conn, told or Told())
+    return _Message(conn, told)
 
 
-def _piece(conn: Connection, told: Told) -> Flow[bytes]:
+def _piece(conn: Connection, told: Told | None) -> Flow[bytes]:
     """Return a full block of the content, or what is left of it, b"" at the end.
 
     The deadline is for a full block, so single octets do not push it back.
@@ -116,9 +129,10 @@ def _piece(conn: Connection, told: Told) -> Flow[bytes]:
         return b""
     blocks: list[bytes] = []
     octets = 0
+    full = conn.limits.block
     limit: float | None = conn.limits.timeouts.block
     try:
-        while octets < conn.limits.block:
+        while octets < full:
             event = conn.next_event()
             if not isinstance(event, (MessageData, EndOfMessage)):
                 event = yield from listen(conn, limit)
@@ -129,7 +143,7 @@ def _piece(conn: Connection, told: Told) -> Flow[bytes]:
                 raise AssertionError(f"content was due, not {event!r}")
             blocks.append(event.data)
             octets += len(event.data)
-        if told.heard:
+        if told is not None and told.heard:
             yield from told.further(octets)
     except ConnectionLost as error:
         raise MessageAborted("the connection was lost") from error
@@ -161,8 +175,9 @@ def retrieve_many(
     """
 
     def hand_over(number: int, content: Content) -> Flow[None]:
-        yield Ask(sink, (number, content))
-        yield from drop(content)
+        yield new_ask(sink, (number, content))
+        if not content.ended:
+            yield from drop(content)
 
     numbers = map(_number_of, messages)
     return (yield from retrieve_each(conn, numbers, hand_over))
@@ -275,12 +290,18 @@ def _gather(
         command = next(source, None)
         if command is None:
             break
-        if not waiting:
+        if not (waiting or conn.settled):
             yield from settle(conn)
         line = conn.send(command)
         waiting.append((command, len(line)))
         data += line
     return bytes(data)
+
+
+def _told(message: int | Listed, progress: Progress | None) -> Told | None:
+    if progress is None:
+        return None
+    return Told(progress, message.size if isinstance(message, Listed) else None)
 
 
 def _number_of(message: int | Listed) -> int:
