@@ -424,6 +424,17 @@ async def test_with_heed_nothing_is_sent_once_the_peer_has_spoken(
         assert await server.receive() == b""
 
 
+async def test_the_rest_of_a_record_that_was_begun_to_be_read_is_heeded(
+    adapter: Adapter,
+) -> None:
+    """The socket itself has nothing more to say."""
+    async with ends_inside(adapter) as (server, client):
+        await server.transmit(b"354421")
+        assert await client.receive(3) == b"354"
+        assert await client.transmit(b"content", heed=True) is True
+        assert await client.receive() == b"421"
+
+
 @pytest.mark.parametrize("close", ["close", "cut"])
 async def test_with_heed_nothing_is_sent_once_the_peer_has_closed(
     adapter: Adapter, close: str
