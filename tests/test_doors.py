@@ -66,9 +66,16 @@ print("smtp_pop_core.smtp._server" in sys.modules)
 
 NOT_FOR_CLIENTS = (
     # the standard library
-    *("email", "hashlib", "hmac", "ipaddress", "string"),
+    *("email", "hashlib", "hmac", "ipaddress", "string", "stringprep"),
     # our rooms
-    *("proxy", "_serving", "_proxied", "sasl._scram", "sasl._users"),
+    *(
+        "proxy",
+        "_serving",
+        "_proxied",
+        "sasl._mechanism",
+        "sasl._questions",
+        "smtp._advice",
+    ),
 )
 
 

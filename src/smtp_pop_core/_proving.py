@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from . import sasl
+from . import sasl  # types in quotes: a login opens its rooms
 from ._endpoint import Endpoint
 from ._errors import AuthenticationFailed, LocalProtocolError
 from ._flow import Ask, Deadline, Flow, Handshake, Negotiated
@@ -32,7 +32,7 @@ class Login(ABC, Generic[C, A]):
         mechanism: The mechanism.
     """
 
-    def __init__(self, conn: Endpoint[Any], mechanism: sasl.Mechanism) -> None:
+    def __init__(self, conn: Endpoint[Any], mechanism: "sasl.Mechanism") -> None:
         self._endpoint = conn
         self._mechanism = mechanism
 
@@ -69,7 +69,7 @@ class Login(ABC, Generic[C, A]):
     def carry_out(
         self,
         security: Security,
-        credentials: sasl.Credentials,
+        credentials: "sasl.Credentials",
         service: str,
         negotiated: Negotiated | None,
     ) -> Flow[None]:
@@ -118,7 +118,7 @@ class Login(ABC, Generic[C, A]):
         raise self.failure(command, answer, reason or prover.error)
 
     def _respond(
-        self, prover: sasl.ClientExchange, answer: A, unsaid: bytes | None
+        self, prover: "sasl.ClientExchange", answer: A, unsaid: bytes | None
     ) -> bytes:
         """Return what is said to a challenge: the initial response if it is unsaid.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from . import sasl
+from . import sasl  # types in quotes: a login opens its rooms
 from ._errors import PolicyError
 from ._flow import Negotiated
 
@@ -50,9 +50,9 @@ class Security:
     tls: Tls | str | None = None
     server_hostname: str = ""
     port: int = 0
-    credentials: sasl.Credentials | None = None
+    credentials: "sasl.Credentials | None" = None
     mechanism: str | Sequence[str] | None = None
-    mechanisms: Sequence[sasl.Mechanism] = sasl.STANDARD
+    mechanisms: "Sequence[sasl.Mechanism]" = sasl.STANDARD
     allow_insecure: bool = False
     nonce: Callable[[], str] = field(default=no_nonce, repr=False)
 
@@ -75,7 +75,7 @@ class Security:
         """
         return tls and self.policy is not Tls.OPPORTUNISTIC
 
-    def shown(self, *, tls: bool) -> sasl.Credentials:
+    def shown(self, *, tls: bool) -> "sasl.Credentials":
         """Return what is shown, now that the connection has TLS or has not.
 
         Raises:
@@ -90,12 +90,12 @@ class Security:
     def choose(
         self,
         offered: Collection[str],
-        credentials: sasl.Credentials,
+        credentials: "sasl.Credentials",
         *,
         mechanism: str | Sequence[str] | None,
         tls: bool,
         negotiated: Negotiated | None,
-    ) -> sasl.Mechanism:
+    ) -> "sasl.Mechanism":
         """Choose a mechanism, as `sasl.choose` does.
 
         Raises:
@@ -150,10 +150,10 @@ class Logins:
             not.
     """
 
-    stored: Collection[sasl.Stored]
+    stored: "Collection[sasl.Stored]"
     fake_salt_key: bytes = field(repr=False)
     nonce: Callable[[], str] = field(default=no_nonce, repr=False)
-    mechanisms: Sequence[sasl.Mechanism] = sasl.STANDARD
+    mechanisms: "Sequence[sasl.Mechanism]" = sasl.STANDARD
     allow_insecure: bool = False
     delay: float = 3
     iterations: int = sasl.DEFAULT_ITERATIONS

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from . import sasl
+from . import sasl  # types in quotes: a login opens its rooms
 from ._endpoint import Endpoint
 from ._errors import MessageAborted, RemoteProtocolError, Stopping
 from ._flow import (
@@ -43,10 +43,8 @@ E = TypeVar("E")
 A = TypeVar("A")
 
 
-Exchange: TypeAlias = (
-    Generator[sasl.Challenge | sasl.Question, object, sasl.Success]
-    | Generator[sasl.Question, object, sasl.Success]
-)
+_Asked: TypeAlias = "sasl.Challenge | sasl.Question"
+Exchange: TypeAlias = "Generator[_Asked, object, sasl.Success]"
 """The server's side of a login, with a mechanism or without."""
 
 
@@ -229,8 +227,8 @@ class Serving(ABC, Generic[E, A]):
     def prove(
         self,
         exchange: Exchange,
-        authenticate: Callable[[sasl.Question], object],
-    ) -> Flow[sasl.Success]:
+        authenticate: "Callable[[sasl.Question], object]",
+    ) -> "Flow[sasl.Success]":
         """Run the server's side of a login to its end.
 
         Raises:
@@ -264,7 +262,7 @@ class Serving(ABC, Generic[E, A]):
 
     def begin_login(
         self, logins: Logins, mechanism: str, initial: bytes | None
-    ) -> Flow[sasl.Server]:
+    ) -> "Flow[sasl.Server]":
         """Begin the server's side of a mechanism that was offered.
 
         Raises:
@@ -451,6 +449,6 @@ def _by_name(counts: Mapping[type, int]) -> dict[str, int]:
     return named
 
 
-def _user_of(question: sasl.Question) -> str:
+def _user_of(question: "sasl.Question") -> str:
     user = getattr(question, "user", None) or getattr(question, "authzid", None)
     return user if isinstance(user, str) else ""

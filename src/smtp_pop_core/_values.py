@@ -39,7 +39,8 @@ def unchecked(kind: Callable[P, T]) -> Callable[P, T]:
             for each in fields(cls)
         ],
         bases=cls.__bases__,
-        namespace={"__post_init__": become},
+        # With no docstring of its own one is made of its signature, in 70 us.
+        namespace={"__doc__": cls.__doc__, "__post_init__": become},
         eq=False,
         repr=False,
         slots=True,

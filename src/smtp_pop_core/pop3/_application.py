@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .. import sasl
+from .. import sasl  # types in quotes: a login opens its rooms
 from .._dots import Survey
 from .._errors import Error
 from .._serving import Ending, Visitor
@@ -167,7 +167,7 @@ class Application:
         """
         return None
 
-    def authenticate(self, question: sasl.Question) -> object:
+    def authenticate(self, question: "sasl.Question") -> object:
         """Answer what a login asks.  The default, None, lets nobody in.
 
         `sasl.VerifyPassword` is answered with the identity of the user, or None;
@@ -212,7 +212,7 @@ class AsyncApplication:
         """Decide on the greeting, as `Application.connect` does."""
         return None
 
-    async def authenticate(self, question: sasl.Question) -> object:
+    async def authenticate(self, question: "sasl.Question") -> object:
         """Answer what a login asks, as `Application.authenticate` does."""
         return None
 

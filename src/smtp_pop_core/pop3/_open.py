@@ -6,7 +6,7 @@ answer of the server lowers it.
 
 from typing import Final
 
-from .. import sasl
+from .. import sasl  # types in quotes: a login opens its rooms
 from .._abnf import upper
 from .._errors import LocalProtocolError, PolicyError
 from .._flow import Flow, Negotiated
@@ -158,7 +158,7 @@ def log_in(
 
 
 def _plain_commands(
-    conn: Connection, name: str, credentials: sasl.Password
+    conn: Connection, name: str, credentials: "sasl.Password"
 ) -> list[Command]:
     """Return what logs in without a mechanism.
 
@@ -181,7 +181,7 @@ def _plain_commands(
     return commands
 
 
-def _prepare_utf8(conn: Connection, credentials: sasl.Password) -> Flow[None]:
+def _prepare_utf8(conn: Connection, credentials: "sasl.Password") -> Flow[None]:
     """Say UTF8 where the name or password needs it.  RFC 6856 section 2.2.
 
     Raises:
@@ -199,9 +199,9 @@ def _prepare_utf8(conn: Connection, credentials: sasl.Password) -> Flow[None]:
 def _choose(
     conn: Connection,
     security: Security,
-    credentials: sasl.Credentials,
+    credentials: "sasl.Credentials",
     negotiated: Negotiated | None,
-) -> tuple[str, sasl.Mechanism | None]:
+) -> "tuple[str, sasl.Mechanism | None]":
     """Return the name of what is used, and its mechanism if it is one of AUTH.
 
     Raises:
@@ -233,7 +233,7 @@ def _choose(
 
 
 def _check_plain(
-    conn: Connection, security: Security, credentials: sasl.Credentials, name: str
+    conn: Connection, security: Security, credentials: "sasl.Credentials", name: str
 ) -> None:
     """Check that USER and PASS, or APOP, can be used.
 
@@ -256,7 +256,7 @@ def _check_plain(
 class _Login(Login[Command, Response]):
     """One login with AUTH of POP3."""
 
-    def __init__(self, conn: Connection, mechanism: sasl.Mechanism) -> None:
+    def __init__(self, conn: Connection, mechanism: "sasl.Mechanism") -> None:
         super().__init__(conn, mechanism)
         self._conn: Final = conn
 

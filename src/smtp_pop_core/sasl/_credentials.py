@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .._expressions import expression
-from ._prepare import is_trace
 
 # No control characters: no name has them, and NUL and U+0001 part messages.  No
 # surrogates: they have no UTF-8.
@@ -104,6 +103,8 @@ class Anonymous(Credentials):
     trace: str = ""
 
     def __post_init__(self) -> None:
+        from ._prepare import is_trace  # its tables take 1 ms
+
         _require_str("trace", self.trace)
         if not is_trace(self.trace):
             raise ValueError(f"not an e-mail address or a short text: {self.trace!r}")

@@ -6,13 +6,14 @@ the hashes that they compute.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, overload
 
-from ._mechanism import Mechanism
+if TYPE_CHECKING:
+    from ._mechanism import Mechanism
 
 
 @cache
-def _standard() -> tuple[Mechanism, ...]:
+def _standard() -> "tuple[Mechanism, ...]":
     from ._anonymous import ANONYMOUS
     from ._cram_md5 import CRAM_MD5
     from ._digest_md5 import DIGEST_MD5
@@ -47,16 +48,16 @@ def _standard() -> tuple[Mechanism, ...]:
     )
 
 
-class _Standard(Sequence[Mechanism]):
+class _Standard(Sequence["Mechanism"]):
     __slots__ = ()
 
     @overload
-    def __getitem__(self, index: int) -> Mechanism: ...
+    def __getitem__(self, index: int) -> "Mechanism": ...
 
     @overload
-    def __getitem__(self, index: slice) -> tuple[Mechanism, ...]: ...
+    def __getitem__(self, index: slice) -> "tuple[Mechanism, ...]": ...
 
-    def __getitem__(self, index: int | slice) -> Mechanism | tuple[Mechanism, ...]:
+    def __getitem__(self, index: int | slice) -> "Mechanism | tuple[Mechanism, ...]":
         return _standard()[index]
 
     def __len__(self) -> int:
@@ -69,5 +70,5 @@ class _Standard(Sequence[Mechanism]):
         return "STANDARD"  # its name in this module: there is only one
 
 
-STANDARD: Final[Sequence[Mechanism]] = _Standard()
+STANDARD: Final[Sequence["Mechanism"]] = _Standard()
 """The mechanisms that are known, the strongest first."""

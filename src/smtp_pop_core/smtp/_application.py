@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from .. import sasl
+from .. import sasl  # types in quotes: a login opens its rooms
 from .._flow import AsyncBlocks, Blocks
 from .._serving import Ending, Visitor
 from ._commands import Expn, Mail, Rcpt, Vrfy
@@ -206,7 +206,7 @@ class Application:
         """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
         return None
 
-    def authenticate(self, question: sasl.Question) -> object:
+    def authenticate(self, question: "sasl.Question") -> object:
         """Answer what a login asks.  The default, None, lets nobody in.
 
         `sasl.VerifyPassword` is answered with the identity of the user, or None; the
@@ -270,7 +270,7 @@ class AsyncApplication:
         """Decide on the greeting.  The default is 220; 554 and 421 refuse."""
         return None
 
-    async def authenticate(self, question: sasl.Question) -> object:
+    async def authenticate(self, question: "sasl.Question") -> object:
         """Answer what a login asks, as `Application.authenticate` does."""
         return None
 

@@ -6,7 +6,7 @@ answer of the server lowers it.
 
 from typing import Final
 
-from .. import sasl
+from .. import sasl  # types in quotes: a login opens its rooms
 from .._abnf import is_domain_or_literal
 from .._base64 import decode_base64
 from .._errors import LocalProtocolError, ParseError, PolicyError
@@ -167,7 +167,7 @@ def log_in(
 class _Login(Login[Command, Reply]):
     """One login with AUTH of SMTP."""
 
-    def __init__(self, conn: Connection, mechanism: sasl.Mechanism) -> None:
+    def __init__(self, conn: Connection, mechanism: "sasl.Mechanism") -> None:
         super().__init__(conn, mechanism)
         self._conn: Final = conn
 

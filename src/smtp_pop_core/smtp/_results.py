@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from ._advice import Retry, advise, is_temporary
 from ._replies import Command, InDoubt, Rejected, Reply
+
+if TYPE_CHECKING:
+    from ._advice import Retry
 
 
 class Outcome(Enum):
@@ -37,6 +40,8 @@ class RecipientResult:
 
         RFC 5321 section 4.5.3.1.10.
         """
+        from ._advice import is_temporary  # few are refused
+
         return (
             self.reply is not None
             and self.outcome is Outcome.REFUSED
@@ -44,11 +49,13 @@ class RecipientResult:
         )
 
     @property
-    def advice(self) -> Retry | None:
+    def advice(self) -> "Retry | None":
         """When and where to send it again, or None: not at all.
 
         So it is where it was accepted, refused for good, or in doubt.
         """
+        from ._advice import advise
+
         return advise(self.reply) if self.temporary and self.reply else None
 
 
@@ -102,7 +109,7 @@ class MailResult:
         ]
 
     @property
-    def advice(self) -> Retry | None:
+    def advice(self) -> "Retry | None":
         """When and where to send it again to the first of those in `retry`.
 
         Each recipient has its own.  None: there is none to be tried again.  A server
