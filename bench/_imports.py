@@ -21,7 +21,10 @@ _CODE: Final = {
     ),
     "what a server needs of it": "from smtp_pop_core.smtp import Connection, serve",
     "all of it": "from smtp_pop_core.smtp import *",
-    "connect_smtp of blocking": ("from smtp_pop_adapters.blocking import connect_smtp"),
+    "connect_smtp of blocking, and what it opens": (
+        "from smtp_pop_adapters.blocking import connect_smtp\n"
+        "from smtp_pop_core.smtp import Connection, open, quit, send_mail"
+    ),
     "smtplib": "import smtplib",
     "what a client needs of smtp_pop_core.pop3": (
         "from smtp_pop_core.pop3 import Connection, fetch, open, quit"

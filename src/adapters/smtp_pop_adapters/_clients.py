@@ -1,5 +1,7 @@
 """Clients on blocking sockets: each method runs one flow of the core."""
 
+from __future__ import annotations  # what is only named is not loaded
+
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 T = TypeVar("T")
-K = TypeVar("K", smtp.Connection, pop3.Connection)
+K = TypeVar("K", "smtp.Connection", "pop3.Connection")
 
 
 class _Client(ABC, Generic[K]):
@@ -70,7 +72,7 @@ class _Client(ABC, Generic[K]):
             self.close()
 
 
-class SmtpClient(_Client[smtp.Connection]):
+class SmtpClient(_Client["smtp.Connection"]):
     """An SMTP client.  Leaving its context says QUIT, unless by an exception.
 
     Attributes:
@@ -112,7 +114,7 @@ class SmtpClient(_Client[smtp.Connection]):
 
     def send_message(
         self,
-        message: "EmailMessage",
+        message: EmailMessage,
         sender: str | smtp.Mail | None = None,
         recipients: Iterable[str | smtp.Rcpt] | str | smtp.Rcpt | None = None,
         *,
@@ -167,7 +169,7 @@ class SmtpClient(_Client[smtp.Connection]):
             self.close()
 
 
-class Pop3Client(_Client[pop3.Connection]):
+class Pop3Client(_Client["pop3.Connection"]):
     """A POP3 client.  Leaving its context says QUIT, unless by an exception.
 
     So messages that were marked as deleted are removed only if all went well.

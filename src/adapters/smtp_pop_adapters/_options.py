@@ -1,12 +1,13 @@
 """What the adapters share that is no I/O: their options, and what is made of them."""
 
+from __future__ import annotations  # what is only named is not loaded
+
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, get_type_hints
+from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
 from smtp_pop_core import (
     CLIENT,
@@ -28,11 +29,9 @@ from ._admission import Terms
 from ._tls import client_context, nonce, timestamp
 
 _Trace: TypeAlias = Callable[[str], None] | None
-C = TypeVar("C", smtp.Connection, pop3.Connection)
+C = TypeVar("C", "smtp.Connection", "pop3.Connection")
 
 _LIMITS: Final = Limits()
-_SPACES: Final = smtp.Tolerances(space_after_colon=True)
-_UTF8_LOGIN: Final = pop3.Tolerances(utf8_login=True)
 
 
 class _ClientOptions(TypedDict, total=False):
@@ -265,7 +264,9 @@ def smtp_service(
         forwarding = (smtp.extensions.Xclient(), smtp.extensions.Xforward())
         offered += tuple(each for each in forwarding if each.keyword not in given)
 
+    tolerances = options.get("tolerances") or smtp.Tolerances(space_after_colon=True)
     trace = options.get("trace")
+    serve = smtp.serve  # its rooms are opened now, and not by the first client
 
     def connection(domain: str, trace: _Trace = None) -> smtp.Connection:
         return smtp.Connection(
@@ -273,7 +274,7 @@ def smtp_service(
             domain=domain,
             limits=limits,
             extensions=offered,
-            tolerances=options.get("tolerances", _SPACES),
+            tolerances=tolerances,
             profile=options.get("profile", smtp.RELAY),
             lmtp=options.get("lmtp", False),
             tls=implicit,
@@ -285,7 +286,7 @@ def smtp_service(
     ) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address), trace)
         proxied = peer[0] in proxies
-        return smtp.serve(
+        return serve(
             conn,
             application,
             *peer,
@@ -336,7 +337,9 @@ def pop3_service(
             capabilities = (*capabilities, pop3.capabilities.Stls())
     offered = tuple(capabilities)
 
+    tolerances = options.get("tolerances") or pop3.Tolerances(utf8_login=True)
     trace = options.get("trace")
+    serve = pop3.serve  # its rooms are opened now, and not by the first client
 
     def connection(domain: str, trace: _Trace = None) -> pop3.Connection:
         return pop3.Connection(
@@ -345,7 +348,7 @@ def pop3_service(
             timestamp=timestamp(domain) if options.get("apop") else "",
             limits=limits,
             capabilities=offered,
-            tolerances=options.get("tolerances", _UTF8_LOGIN),
+            tolerances=tolerances,
             tls=implicit,
             trace=trace,
         )
@@ -355,7 +358,7 @@ def pop3_service(
     ) -> Flow[object]:
         conn = connection(options.get("domain") or _own_name(own_address), trace)
         proxied = peer[0] in proxies
-        return pop3.serve(
+        return serve(
             conn,
             application,
             *peer,
@@ -382,15 +385,10 @@ def _check_names(options: Mapping[str, object], known: type) -> None:
     Raises:
         TypeError: There is no option of that name.
     """
-    names = _names(known)
+    names = vars(known)["__optional_keys__"]  # all are
     for name in options:
         if name not in names:
             raise TypeError(f"there is no option {name!r}")
-
-
-@cache  # it takes 100 us, and each connection of a client asks
-def _names(known: type) -> frozenset[str]:
-    return frozenset(get_type_hints(known))
 
 
 def _own_name(own_address: str) -> str:

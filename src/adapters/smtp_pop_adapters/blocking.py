@@ -3,6 +3,8 @@
 There is no protocol here: a driver carries out what the flows of the core ask for.
 """
 
+from __future__ import annotations  # what is only named is not loaded
+
 import socket
 from collections.abc import Callable, Iterable
 from typing import Unpack
