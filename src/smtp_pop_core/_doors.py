@@ -1,7 +1,7 @@
 """Doors that open a room only when somebody asks for what is in it.
 
-All rooms together make more than a hundred frozen dataclasses, which takes four times
-as long as to import smtplib; a client needs half of them, a constant none.
+All rooms together make more than a hundred frozen dataclasses, which takes three
+times as long as to import smtplib; a client needs half of them, a constant none.
 """
 
 import sys
