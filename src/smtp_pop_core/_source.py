@@ -169,6 +169,8 @@ def _answer(request: Ask) -> Flow[bytes]:
 
 
 def _octets(block: object) -> bytes:
+    if type(block) is bytes:
+        return block
     if not isinstance(block, (bytes, bytearray, memoryview)):
         raise TypeError(f"content must be bytes, not {type(block).__name__}")
     return bytes(block)

@@ -141,7 +141,7 @@ class ResponseReader:
         cls = OK if status == b"+OK" else ERR
         text = decode_text(octets)
         code = None
-        if text.startswith("[") and (bracketed := _CODE.match(text)):
+        if text[:1] == "[" and (bracketed := _CODE.match(text)):
             name = bracketed[1].upper()
             if codes or name in _RECOGNIZED:
                 code, text = name, text[bracketed.end() :]

@@ -261,7 +261,9 @@ def pipeline(
             if not waiting:
                 return
             command, length = waiting[0]
-            response = yield from receive(conn, seconds(limits.timeouts, command))
+            response = conn.next_event()
+            if not isinstance(response, Response):  # it has not come yet
+                response = yield from receive(conn, seconds(limits.timeouts, command))
             waiting.popleft()
             octets -= length
             yield from hear(command, response)
