@@ -229,24 +229,23 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             release()
 
     def _commands(self) -> Flow[Ending]:
-        conn = self._conn
+        block = self._conn.limits.block
         while True:
             event = yield from self._next(self._time_to_read)
-            if event is not None:
-                self.count(event)
-                if type(event) in _AT_ONCE:
-                    self._answer_at_once(event)
-                elif isinstance(event, (Retr, Top)):
-                    yield from self._send_message(event)
-                else:
-                    yield from self._answer(event)
-                if self._content is not None:
-                    yield from self._let_go()
-                if len(self._out) > conn.limits.block:
-                    yield from self.flush()
-            if event is None or conn.closed:
+            if event is None:
                 yield from self.flush()
                 return self._ending
+            self.count(event)
+            if type(event) in _AT_ONCE:
+                self._answer_at_once(event)
+            elif isinstance(event, (Retr, Top)):
+                yield from self._send_message(event)
+            else:
+                yield from self._answer(event)
+            if self._content is not None:
+                yield from self._let_go()
+            if len(self._out) > block:
+                yield from self.flush()
 
     def _next(self, time: Deadline) -> Flow[Command | None]:
         """Return the next event; None if there is none, because the session ends.
@@ -472,11 +471,13 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._give(checked_response(OK, f"{message.size} octets"))
         while True:
             try:
-                if not data.data:
+                if not block:
                     self._out += conn.send(_END)
                     break
                 self._out += conn.send(data)
-                data = checked_data((yield from piece()), lf_ends_lines=True)
+                block = yield from piece()
+                if block:
+                    data = checked_data(block, lf_ends_lines=True)
             except Exception as error:
                 yield from self._break_off(error, message)
                 return
