@@ -98,7 +98,8 @@ class LineBuffer:
             if end + 2 == len(data):
                 self._data = b""
                 self._start = self._searched = 0
-            return bytes(data[start:end])
+            line = data[start:end]
+            return line if type(line) is bytes else bytes(line)
         if end < 0 and len(data) - start < limit:
             self._searched = max(start, len(data) - 1)  # the last may be a CR
             return None

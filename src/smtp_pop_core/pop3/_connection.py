@@ -361,7 +361,8 @@ class Connection(Endpoint[Event]):
 
     def _next_response(self) -> Response | Signal:
         session, reader = self._session, self._reader
-        asked = session.asked
+        unanswered = session.unanswered
+        asked = unanswered[0][0] if unanswered else None
         response = None
         if not reader.in_listing:
             longest = self.limits.reply_line

@@ -139,7 +139,7 @@ class ResponseReader:
             return self._challenge(line, command)
         status, octets = found.groups(b"")
         cls = OK if status == b"+OK" else ERR
-        text = decode_text(octets)
+        text = decode_text(octets) if octets else ""
         code = None
         if text[:1] == "[" and (bracketed := _CODE.match(text)):
             name = bracketed[1].upper()

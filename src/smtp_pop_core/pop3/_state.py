@@ -144,7 +144,7 @@ the same octets mean something else.
 CONTENT: Final = frozenset({Retr, Top})
 """The commands whose +OK is followed by the content of a message."""
 
-_NOTED: Final = CONTENT | {Utf8, Lang}
+_NOTED: Final = frozenset({Utf8, Lang})
 """The commands of which more is kept than the state."""
 
 _ANYWHERE: Final[Table] = {state: {BadCommand: {}} for state in State}
@@ -334,15 +334,17 @@ class Session:
         self.here = there
         if not self.unanswered or there.state is _CLOSED:
             self._ahead = there
-        if cls is OK and type(command) in _NOTED:
-            self._note(command)
+        if cls is OK:
+            kind = type(command)
+            if kind in CONTENT:
+                self.in_content = True
+            elif kind in _NOTED:
+                self._note(command)
         return command
 
     def _note(self, command: Command) -> None:
         """Keep what the state cannot say."""
-        if type(command) in CONTENT:
-            self.in_content = True
-        elif isinstance(command, Utf8):
+        if isinstance(command, Utf8):
             self.utf8 = True
         elif isinstance(command, Lang) and command.tag is not None:
             self.language = command.tag
