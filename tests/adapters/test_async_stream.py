@@ -141,6 +141,31 @@ async def test_what_a_flow_raises_when_the_peer_speaks_is_raised(kit: Kit) -> No
         assert str(await outcome.result()) == "b'nonsense'"
 
 
+@pytest.mark.parametrize("early", [0, 30, 60])
+async def test_others_run_while_a_flow_does_nothing_but_read(
+    kit: Kit, early: int
+) -> None:
+    ran: list[str] = []
+
+    async def note() -> None:
+        await kit.checkpoint()
+        ran.append("here")
+
+    def flow() -> Flow[list[str]]:
+        yield Deadline(30)
+        for _ in range(60):
+            assert (yield Read(1)) == b"x"
+        return list(ran)
+
+    async with pair(kit) as (stream, peer), kit.tasks() as start:
+        peer.sendall(b"x" * early)
+        outcome = start(lambda: Driver(kit.runtime, stream).run(flow()))
+        await kit.checkpoint()
+        peer.sendall(b"x" * (60 - early))
+        start(note)
+        assert await outcome.result() == ["here"]
+
+
 async def test_a_flow_finds_the_context_of_who_runs_it(kit: Kit) -> None:
     name = ContextVar("name", default="nobody")
 

@@ -121,8 +121,8 @@ class Driver:
                     if not isinstance(request, Read):
                         outcome = await self._carry_out(request)
                     elif stream.has_spoken(request.most):
-                        if not waited:  # others must run even if it never pauses
-                            await self._runtime.checkpoint()
+                        if not waited and stream.must_give_way():
+                            await stream.give_way()
                         outcome = stream.take(request.most)
                     else:
                         waited = True
@@ -292,15 +292,18 @@ class _Steps(Generic[T]):
         return self._context.run(self._hear)
 
     def _hear(self) -> bool:
-        stream, request = self._stream, self.request
+        stream = self._stream
         try:
-            if isinstance(request, Read) and stream.has_spoken(request.most):
+            while isinstance(request := self.request, Read):
+                if not stream.has_spoken(request.most):
+                    stream.wait_on()
+                    return True
+                if stream.must_give_way():
+                    break
                 self.go(self._flow.send, stream.take(request.most))
-                request = self.request
-            return isinstance(request, Read) and stream.wait_on(request.most)
         except BaseException as error:  # raised where the flow is awaited
             self._error = error
-            return False
+        return False
 
     def check(self) -> None:
         """Raise what went wrong while the flow was waited for."""

@@ -24,6 +24,7 @@ Heard: TypeAlias = Callable[[], bool]
 
 _PIECE: Final = 65_536  # octets that are handed to the wire in one go
 _LINGER: Final = 2.0  # seconds that a peer has to take our last words
+_IN_A_ROW: Final = 8  # reads that need not wait, before others run
 _UNTAKEN: Final = 1_048_576  # octets of TLS itself that a peer may leave untaken
 
 
@@ -73,8 +74,8 @@ class Wire(ABC):
 
     Attributes:
         gone: Whether what is put is dropped, because the peer is gone.
-        at_once: Whether `look` finds what has arrived; else that takes two turns of the
-            loop.
+        at_once: Whether `take` finds what has arrived by now; else that takes two turns
+            of the loop.
     """
 
     __slots__ = ()
@@ -94,10 +95,6 @@ class Wire(ABC):
         Args:
             most: How many octets at most; None: as many as there are.
         """
-
-    @abstractmethod
-    def look(self) -> None:
-        """Find what has arrived by now, so that `take` gives it."""
 
     async def hear(self) -> None:  # noqa: B027 - what most have heard by then
         """Do so where it takes turns of the loop, after two of them."""
@@ -222,6 +219,7 @@ class Stream:
     __slots__ = (
         "_deadline",
         "_early",
+        "_hurry",
         "_ran_on",
         "_resting",
         "_runtime",
@@ -238,6 +236,7 @@ class Stream:
         self._early: bytes | None = None  # received, but not asked for yet
         self._resting = False  # in a wait that can be interrupted
         self._ran_on = False  # since the last read there was a write
+        self._hurry = 0  # how many reads in a row had not to wait
         self._tls: Tls | None = None
         if stop is not None:
             stop.add(wire.wake)
@@ -301,8 +300,7 @@ class Stream:
             Stopping: Once, when the server is about to end.
         """
         self._ran_on = self._resting = False
-        if self._stop is not None:
-            self._heed_stop()
+        self._heed_stop()
         self._deadline.check()  # also a peer that never pauses has one
         return self._has_spoken(most)
 
@@ -319,23 +317,28 @@ class Stream:
         Args:
             heard: As for `Wire.wait`.
         """
+        self._hurry = 0
         self._resting = self._stop is not None
         # not awaited here, in a frame that each idle session would keep
         return self._wire.wait(
             read=True, write=False, until=self._deadline.until, heard=heard
         )
 
-    def wait_on(self, most: int | None = None) -> bool:
-        """Prolong the wait for the peer, and return True; or False: it has spoken.
-
-        Args:
-            most: As for `has_spoken`.
-        """
-        if self._has_spoken(most):
-            return False
+    def wait_on(self) -> None:
+        """Prolong the wait for the peer."""
+        self._hurry = 0
         self._resting = self._stop is not None
         self._wire.wait_on(self._deadline.until)
-        return True
+
+    async def give_way(self) -> None:
+        """Let others run."""
+        self._hurry = 0
+        await self._runtime.checkpoint()
+
+    def must_give_way(self) -> bool:
+        """Count a read that had not to wait; return whether others have to run now."""
+        self._hurry += 1
+        return self._hurry >= _IN_A_ROW
 
     async def heed_cancel(self) -> None:
         """Be cancelled if that is wanted; others need not run."""
@@ -355,7 +358,7 @@ class Stream:
         if self._ran_on or blind or not data or len(data) > _PIECE:
             return data
         self._ran_on = True
-        if heed and not wire.gone and self._is_interrupted():
+        if heed and not wire.gone and self._has_spoken():
             return True
         if not wire.gone:
             self._deadline.check()
@@ -390,10 +393,10 @@ class Stream:
             await self._runtime.heed_cancel()
         self._ran_on = True
         if heed and not (data or wire.unsent):
-            return self._is_interrupted()
+            return self._has_spoken()
         left = memoryview(data)
         while (left or wire.unsent) and not wire.gone:
-            if heed and self._is_interrupted():
+            if heed and self._has_spoken():
                 if self._tls is None:  # else what was begun has to be sent to its end
                     wire.drop()
                 return True
@@ -505,11 +508,6 @@ class Stream:
             take = self._wire.take if self._tls is None else self._open
             self._early = take(most)
         return self._early is not None
-
-    def _is_interrupted(self) -> bool:
-        """Whether the peer has spoken by now, while we write."""
-        self._wire.look()
-        return self._has_spoken()
 
     def _open(self, most: int | None) -> bytes | None:
         """Return what has arrived inside TLS, as `Wire.take` does without."""

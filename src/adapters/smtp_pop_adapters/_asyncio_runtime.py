@@ -25,6 +25,7 @@ class Wire(asyncio.Protocol, AbstractWire):
 
     __slots__ = (
         "_arrived",
+        "_behind",
         "_due",
         "_end",
         "_ended",
@@ -45,6 +46,7 @@ class Wire(asyncio.Protocol, AbstractWire):
         self._transport: asyncio.Transport | None = None
         self._arrived: bytes | bytearray = b""
         self._ended = False
+        self._behind = False  # the transport may have unsent octets
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._heard: Heard | None = None
@@ -64,17 +66,17 @@ class Wire(asyncio.Protocol, AbstractWire):
     def data_received(self, data: bytes) -> None:
         """Keep what has arrived; if nobody takes it, let the peer feel it."""
         self._keep(data)
+        if len(self._arrived) >= _FULL and self._transport is not None:
+            self._transport.pause_reading()
         self._tell()
 
     def _keep(self, data: bytes) -> None:
         if not self._arrived:
             self._arrived = data
-        else:
-            if not isinstance(self._arrived, bytearray):
-                self._arrived = bytearray(self._arrived)
-            self._arrived += data
-        if len(self._arrived) >= _FULL and self._transport is not None:
-            self._transport.pause_reading()
+            return
+        if not isinstance(self._arrived, bytearray):
+            self._arrived = bytearray(self._arrived)
+        self._arrived += data
 
     def eof_received(self) -> bool:
         """Take note of the end; our side stays open."""
@@ -115,45 +117,59 @@ class Wire(asyncio.Protocol, AbstractWire):
     @property
     def unsent(self) -> int:
         """Octets that were put and are not sent yet."""
-        if self._transport is None or self.gone:
+        if self._transport is None or self.gone or not self._behind:
             return 0
-        return self._transport.get_write_buffer_size()
+        size = self._transport.get_write_buffer_size()
+        self._behind = size > 0
+        return size
 
     def take(self, most: int | None = None) -> bytes | None:
         """Return what has arrived, b"" at the end, None if there is nothing yet."""
-        transport = self._transport
-        if not self._arrived and transport is not None and transport.is_closing():
-            self._lose()  # we are told of it a turn later
+        if not self._arrived:
+            self._look()
         arrived = self._arrived
         if not arrived:
             return b"" if self._ended else None
         data = bytes(arrived if most is None else arrived[:most])
         self._arrived = arrived[len(data) :]
         was_full = len(arrived) >= _FULL > len(self._arrived)
-        if was_full and transport is not None and not self.gone:
-            transport.resume_reading()
+        if was_full and self._transport is not None and not self.gone:
+            self._transport.resume_reading()
         return data
 
-    def look(self) -> None:
+    def _look(self) -> None:
         """Find what has arrived by now, with no turn of the loop."""
-        if self._ended or not self.at_once:
+        if self._ended:
             return
-        try:  # also behind what is there: it may be but what TLS says for itself
-            data = self._sock.recv(_FULL)
+        try:
+            if self.at_once:
+                self._arrived = self._sock.recv(_FULL)
+                self._ended = not self._arrived
+                return
         except BlockingIOError:
-            return
+            pass
         except OSError:  # a reset is told once, and now the loop will not hear of it
             self._ended = self.gone = True
-            return
-        if data:
-            self._keep(data)
-        else:
-            self._ended = True
+        if self._transport is not None and self._transport.is_closing():
+            self._lose()  # we are told of it a turn later
 
     def put(self, data: bytes | memoryview) -> None:
-        """Send what can be sent now, and the rest later."""
-        if self._transport is not None and data and not self.gone:
-            self._transport.write(data)
+        """Send what can be sent now, and the rest later.
+
+        What goes at once costs the transport three times as much as the socket.
+        """
+        if self._transport is None or self.gone or not data:
+            return
+        if self.at_once and not self._behind:
+            try:
+                sent = self._sock.send(data)
+            except OSError:  # there is no room, or what the transport will find out
+                sent = 0
+            data = data[sent:]
+            if not data:
+                return
+        self._behind = True
+        self._transport.write(data)
 
     def drop(self) -> None:
         """Drop nothing: what the transport has taken it sends."""
@@ -284,9 +300,6 @@ class GivenWire(AbstractWire):
             data = b""
         self._arrived += data
         self._ended = not data
-
-    def look(self) -> None:
-        """Find nothing: that takes turns of the loop."""
 
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest later."""

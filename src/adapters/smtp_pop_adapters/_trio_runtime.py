@@ -46,9 +46,6 @@ class Wire(AbstractWire):
         except OSError:  # reset, unreachable, or a timeout of the system
             return b""
 
-    def look(self) -> None:
-        """Find nothing: `take` finds it itself."""
-
     def put(self, data: bytes | memoryview) -> None:
         """Send what can be sent now, and the rest in `wait`."""
         self._unsent += data
@@ -172,9 +169,6 @@ class GivenWire(AbstractWire):
         self._arrived += data
         self._ended = not data
 
-    def look(self) -> None:
-        """Find nothing: that takes turns of the loop."""
-
     def put(self, data: bytes | memoryview) -> None:
         """Keep it until `wait` sends it."""
         if not self.gone:
@@ -251,7 +245,7 @@ class TrioRuntime(Runtime):
 
     def clock(self) -> Callable[[], float]:
         """Return trio's clock."""
-        return trio.current_time
+        return trio.lowlevel.current_clock().current_time
 
     async def checkpoint(self) -> None:
         """Let others run, and be cancelled if that is wanted."""
