@@ -6,12 +6,12 @@ Nothing is said before it, and nothing instead of it.
 from collections.abc import Callable
 from typing import Any
 
+from . import proxy  # types in quotes: its rooms are opened by a header
 from ._endpoint import Endpoint
 from ._errors import ConnectionLost, RemoteProtocolError, Stopping
 from ._flow import Ask, Deadline, Flow, Note, Read
 from ._gate import Gate, Refusal
 from ._serving import Ending, Visitor
-from .proxy import Address, Header, HeaderReader, Inet
 
 
 def enter(
@@ -67,8 +67,8 @@ def take_header(conn: Endpoint[Any], visitor: Visitor) -> Flow[Ending | None]:
     return ending
 
 
-def _read_header(conn: Endpoint[Any]) -> Flow[Header]:
-    reader = HeaderReader(limit=conn.limits.proxy_header)
+def _read_header(conn: Endpoint[Any]) -> "Flow[proxy.Header]":
+    reader = proxy.HeaderReader(limit=conn.limits.proxy_header)
     header = None
     yield Deadline(conn.limits.timeouts.proxy, idle=True)
     while header is None:
@@ -78,9 +78,9 @@ def _read_header(conn: Endpoint[Any]) -> Flow[Header]:
     return header
 
 
-def _place(source: Address) -> tuple[str, int]:
+def _place(source: "proxy.Address") -> tuple[str, int]:
     """Return the address and port of an end of a connection, as an adapter does."""
-    if isinstance(source, Inet):
+    if isinstance(source, proxy.Inet):
         return source.host, source.port
     path = source.path.decode("utf-8", "surrogateescape")
     # else the name of a file could pass for an IP address

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from . import sasl  # types in quotes: a login opens its rooms
+from . import proxy, sasl  # types in quotes: their rooms are opened when needed
 from ._endpoint import Endpoint
 from ._errors import MessageAborted, RemoteProtocolError, Stopping
 from ._flow import (
@@ -32,7 +32,6 @@ from ._flow import (
 from ._foreign import foreign_protocol
 from ._gate import Gate
 from ._security import Logins
-from .proxy import Header
 
 _DELAY: Final = 3.0  # seconds that a no to a login takes, where nobody says it
 _BAD: Final = "BADCOMMAND"
@@ -104,7 +103,7 @@ class Visitor:
         self._security: Negotiated | None = None
         self.address = address
         self.port = port
-        self.proxy: Header | None = None
+        self.proxy: proxy.Header | None = None
         self.session = session
 
     @property
