@@ -76,7 +76,7 @@ def _no_argument(command: Command) -> Callable[[str], Command]:
     return read
 
 
-def _write_nothing(_: Command) -> str:
+def _write_nothing(*_: object) -> str:
     return ""
 
 
@@ -349,9 +349,6 @@ class Codec:
             text += _write_extra(command.extra, self._rcpt)
         return text
 
-    def _write_nothing(self, _: Command) -> str:
-        return ""
-
     def _read_vrfy(self, arguments: str) -> Vrfy:
         string, smtputf8 = self._read_string(arguments)
         return Vrfy(string, smtputf8=smtputf8)
@@ -382,7 +379,7 @@ def _tables(verbs: Iterable[Verb]) -> Tables:
 
     def writer(write: Callable[[Any], str]) -> Callable[[Codec, Any], str]:
         if write is _write_nothing:
-            return Codec._write_nothing  # as DATA, which each message has
+            return write  # as for DATA, which each message has
         return lambda _, command: write(command)
 
     readers = {each.name.encode(): (each.command, reader(each.read)) for each in verbs}

@@ -45,7 +45,8 @@ def exchange(conn: Connection, command: Command) -> Flow[Reply]:
         RemoteProtocolError: The server broke the protocol.  The state is CLOSED.
         ConnectionLost: The connection ended before the reply.  The state is CLOSED.
     """
-    yield from settle(conn)
+    if not conn.settled:
+        yield from settle(conn)
     data = conn.send(command)
     yield from write(conn, data)
     return (yield from receive(conn, seconds(conn.limits.timeouts, command)))

@@ -222,7 +222,8 @@ class _Sending:
         if not self._needs.chunked:
             waiting.append((Data(), -1))
         while waiting and not self._is_hopeless(waiting[0][0]):
-            yield from settle(conn)
+            if not conn.settled:
+                yield from settle(conn)
             sent, data, error = self._gather(waiting)
             if sent:
                 yield from write(conn, data)
