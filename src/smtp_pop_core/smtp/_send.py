@@ -46,7 +46,11 @@ _ACCEPTED: Final = Outcome.ACCEPTED
 _REFUSED: Final = Outcome.REFUSED
 _IN_DOUBT: Final = Outcome.IN_DOUBT
 _BINARYMIME: Final = Body.BINARYMIME
-_DATA: Final = State.DATA
+_IN_DATA: Final = State.DATA
+
+# Commands that are always the same.
+_DATA: Final = Data()
+_END_OF_MESSAGE: Final = EndOfMessage()
 
 # A transaction was begun and not ended.
 _OPEN: Final = (State.MAIL, State.RCPT, State.BDAT, State.FAILED)
@@ -194,7 +198,7 @@ class _Sending:
         conn = self._conn
         yield from self._envelope()
         try:
-            if conn.state is _DATA:
+            if conn.state is _IN_DATA:
                 yield from self._content(source)
             elif self._needs.chunked and conn.state is State.RCPT and not self._refusal:
                 yield from self._chunks(source)
@@ -220,7 +224,7 @@ class _Sending:
             if index not in self._answers
         )
         if not self._needs.chunked:
-            waiting.append((Data(), -1))
+            waiting.append((_DATA, -1))
         while waiting and not self._is_hopeless(waiting[0][0]):
             if not conn.settled:
                 yield from settle(conn)
@@ -304,7 +308,7 @@ class _Sending:
             )
         if counted is not None:
             yield from counted.finish()
-        data += conn.send(EndOfMessage())
+        data += conn.send(_END_OF_MESSAGE)
         heard = yield from write(conn, data, heed=True)
         yield from self._hear_verdicts(heard=heard)
         if heard:  # before the end was sent: there is no way back in step
@@ -339,7 +343,7 @@ class _Sending:
         data = conn.send(BdatLast(len(chunk)))
         if chunk:
             data += conn.send(MessageData(chunk))
-        yield from write(conn, data + conn.send(EndOfMessage()))
+        yield from write(conn, data + conn.send(_END_OF_MESSAGE))
         yield from self._hear_verdicts(heard=False)
 
     def _settle(self) -> Flow[None]:
@@ -369,7 +373,7 @@ class _Sending:
             while len(self._verdicts) < due:
                 reply = yield from receive(conn, conn.limits.timeouts.end)
                 self._verdicts.append(reply)
-                if heard or conn.state is State.CLOSED:  # it is for all that are left
+                if heard or conn.closed:  # it is for all that are left
                     self._verdicts += [reply] * (due - len(self._verdicts))
         except (ConnectionLost, RemoteProtocolError, TimeoutError):
             if heard:
