@@ -80,6 +80,9 @@ class Driver:
                         outcome = stream.receive(request.most)
                     elif isinstance(request, Write):
                         outcome = stream.transmit(request.data, heed=request.heed)
+                    elif isinstance(request, Ask):
+                        arguments = map(self._handed_over, request.arguments)
+                        outcome = request.function(*arguments)
                     else:
                         outcome = self._carry_out(request, stream)
                 except Exception as error:  # the flow decides what it means
@@ -88,11 +91,9 @@ class Driver:
             flow.close()
 
     def _carry_out(
-        self, request: Handshake | Sleep | Ask | Report | Note | On, stream: Stream
+        self, request: Handshake | Sleep | Report | Note | On, stream: Stream
     ) -> object:
         match request:
-            case Ask(function, arguments):
-                return function(*map(self._handed_over, arguments))
             case Handshake(server_hostname):
                 if self._tls is None:
                     raise ValueError("there is no context for TLS")
