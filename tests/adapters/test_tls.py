@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from certificates import (
 from loopback import read_all, reset
 from pairs import ends, ends_inside, inside, pair, shake_hands, tcp_pair
 from smtp_pop_adapters._tls import client_context as usual_context
-from smtp_pop_adapters._tls import first_certificate, nonce, timestamp
+from smtp_pop_adapters._tls import first_certificate, nonce, shared_context, timestamp
 from smtp_pop_core import Flow, Handshake, Negotiated, Stopping, Tls
 
 SOON = 0.01  # seconds, where time itself is tested
@@ -501,6 +502,35 @@ def test_an_opportunistic_client_takes_any_certificate() -> None:
     context = usual_context(Tls.OPPORTUNISTIC)
     assert not context.check_hostname
     assert context.verify_mode is ssl.CERT_NONE
+
+
+@pytest.mark.parametrize("policy", [Tls.REQUIRE, Tls.IMPLICIT, Tls.OPPORTUNISTIC])
+def test_clients_share_a_context_for_each_policy(policy: Tls) -> None:
+    context, usual = shared_context(policy), usual_context(policy)
+    assert context is shared_context(policy)
+    assert context.check_hostname == usual.check_hostname
+    assert context.verify_mode is usual.verify_mode
+
+
+def test_certificates_are_read_again_when_the_system_trusts_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = AUTHORITY.cert_pem.bytes(), trustme.CA().cert_pem.bytes()
+    file, another = tmp_path / "one.pem", tmp_path / "another.pem"
+    file.write_bytes(one)
+    another.write_bytes(other)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nothing"))
+    before = shared_context(Tls.REQUIRE)
+    file.write_bytes(one + other)
+    after = shared_context(Tls.REQUIRE)
+    monkeypatch.setenv("SSL_CERT_FILE", str(another))
+    elsewhere = shared_context(Tls.REQUIRE)
+    counts = [len(each.get_ca_certs()) for each in (before, after, elsewhere)]
+    assert counts == [1, 2, 1]
+    assert elsewhere.get_ca_certs() != before.get_ca_certs()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing"))
+    assert shared_context(Tls.REQUIRE).get_ca_certs() == []
 
 
 def pem(certificate: trustme.LeafCert) -> str:

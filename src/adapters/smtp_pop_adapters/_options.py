@@ -26,7 +26,7 @@ from smtp_pop_core import (
 )
 
 from ._admission import Terms
-from ._tls import client_context, nonce, timestamp
+from ._tls import nonce, shared_context, timestamp
 
 _Trace: TypeAlias = Callable[[str], None] | None
 C = TypeVar("C", "smtp.Connection", "pop3.Connection")
@@ -225,7 +225,7 @@ def _security(host: str, port: int, options: _ClientOptions) -> Security:
 def _context(security: Security, options: _ClientOptions) -> ssl.SSLContext | None:
     if security.policy is Tls.NONE:
         return None
-    return options.get("context") or client_context(security.policy)
+    return options.get("context") or shared_context(security.policy)
 
 
 def smtp_service(

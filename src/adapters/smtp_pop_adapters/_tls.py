@@ -1,13 +1,17 @@
 """TLS of the adapters: contexts, and what a handshake has come to."""
 
+import os
 import secrets
 import ssl
+import sys
 from collections.abc import Mapping
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from smtp_pop_core import Negotiated, Tls, sasl
 
 _NONCE: Final = 24  # octets of randomness
+_Trusted: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 def nonce() -> str:
@@ -25,7 +29,7 @@ def timestamp(domain: str) -> str:
 
 
 def client_context(policy: Tls) -> ssl.SSLContext:
-    """Return the context of a client that has not brought one.
+    """Return a new context for a client that has not brought one.
 
     The server's certificate is checked, but for OPPORTUNISTIC: the only other answer to
     a wrong one would be to go on without TLS, which is worse.
@@ -35,6 +39,33 @@ def client_context(policy: Tls) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def shared_context(policy: Tls) -> ssl.SSLContext:
+    """Return the same, but one for all clients, which nobody may change.
+
+    To read the certificates that the system trusts takes 25 ms, a hundred times what
+    all else of a connection takes.  They are read again when their files have changed.
+    """
+    if sys.platform == "win32":  # they are in no file
+        return client_context(policy)
+    return _shared_context(policy, _trusted())
+
+
+@lru_cache(maxsize=len(Tls))
+def _shared_context(policy: Tls, trusted: _Trusted) -> ssl.SSLContext:
+    """Return the context for a state of the files."""
+    return client_context(policy)
+
+
+def _trusted() -> _Trusted:
+    """Return what tells a state of the files from others."""
+    paths = ssl.get_default_verify_paths()
+    found = [each for each in (paths.cafile, paths.capath) if each]
+    states = [(each, os.stat(each)) for each in found]
+    return tuple(
+        (each, state.st_ino, state.st_size, state.st_mtime_ns) for each, state in states
+    )
 
 
 def first_certificate(pem: str) -> bytes:
