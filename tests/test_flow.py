@@ -180,6 +180,17 @@ def test_content_is_given_piece_by_piece_until_its_end() -> None:
     assert driver.run(content.piece()) == b""
 
 
+def test_who_gives_up_reading_content_may_read_it_again() -> None:
+    driver, content = Driver(Peer()), parts(b"a", b"b", b"c", b"d", b"")
+    for steps in (3, 1, 2):  # to "b", to what was read, to "c"
+        reading = content.read()
+        for _ in range(steps):
+            reading.send(None)
+        reading.close()
+    assert driver.run(content.piece()) == b"abc"
+    assert driver.run(content.read()) == b"d"
+
+
 def test_content_is_read_whole() -> None:
     content = parts(b"a", b"b", b"c", b"")
     driver = Driver(Peer())

@@ -262,10 +262,11 @@ class Content:
         ended: Whether all of it has been taken, as far as that is known.
     """
 
-    __slots__ = ("_piece", "ended")
+    __slots__ = ("_piece", "_read", "ended")
 
     def __init__(self, piece: Callable[[], Flow[bytes]]) -> None:
         self._piece = piece
+        self._read: list[bytes] = []  # by who was cancelled before the end
         self.ended = False
 
     def piece(self) -> Flow[bytes]:
@@ -274,6 +275,9 @@ class Content:
         Raises:
             MessageAborted: The content is incomplete or cannot be accepted.
         """
+        if self._read:
+            data, self._read = b"".join(self._read), []
+            return data
         if self.ended:
             return b""
         block = yield from self._piece()
@@ -281,10 +285,16 @@ class Content:
         return block
 
     def read(self) -> Flow[bytes]:
-        """Return all that is left in one piece."""
+        """Return all that is left in one piece; who is cancelled may ask again."""
         blocks = []
-        while block := (yield from self.piece()):
-            blocks.append(block)
+        try:
+            while block := (yield from self.piece()):
+                blocks.append(block)
+        except Exception:
+            raise
+        except BaseException:
+            self._read = blocks
+            raise
         return b"".join(blocks)
 
 

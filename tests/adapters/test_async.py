@@ -6,6 +6,7 @@ import io
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -549,6 +550,34 @@ async def test_a_command_between_chunks_is_answered_while_a_message_is_taken(
     async with kit.serve_smtp(Verifying, sessions=1) as server:
         said = await kit.thread(lambda: talk(server))
     assert [line[:3] for line in said] == ["250", "252", "250"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_who_gives_up_waiting_for_content_and_asks_again_loses_none(
+    kit: Kit, whole: bool
+) -> None:
+    got: list[bytes] = []
+
+    class Impatient(smtp.AsyncApplication):
+        async def message(
+            self, envelope: smtp.Envelope, content: AsyncBlocks
+        ) -> smtp.Reply | None:
+            ask = content.read if whole else content.__anext__
+            for octets in (b"one\r\n", b"two\r\n"):
+                client.sock.sendall(octets)
+                assert await kit.cancelled_at(1, ask)
+            client.sock.sendall(b"three\r\n.\r\n")
+            got.append(await content.read())
+            return None
+
+    async with kit.serve_smtp(Impatient) as server:
+        client = raw(server)
+        await kit.thread(client.hear)
+        for line in ("EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA"):
+            await kit.thread(partial(client.say, line))
+        assert (await kit.thread(client.hear))[:3] == "250"
+        client.close()
+    assert got == [b"one\r\ntwo\r\nthree\r\n"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), BaseException("panic")])

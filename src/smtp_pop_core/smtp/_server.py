@@ -205,6 +205,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     """One session of a server."""
 
     __slots__ = (
+        "_blocks",
         "_broken",
         "_conn",
         "_denied",
@@ -248,6 +249,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
         self._mail: Mail | None = None
         self._rcpts: list[Rcpt]  # of it
         self._end: EndOfMessage | None = None
+        self._blocks: list[bytes]  # of a piece, also if its reader was cancelled
         self._broken: Exception | None = None  # why the content does not go on
         self._verdict: Reply | None = None  # the application's no, before the end
         self._in_flight: Final = in_flight
@@ -510,6 +512,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _take(self, mail: Mail) -> Flow[None]:
         self._end = self._broken = self._verdict = None
         self._full = False
+        self._blocks = []
         before = self._octets
         answer: object = NO_STORE
         if self.decides("message"):
@@ -577,10 +580,11 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
     def _piece(self) -> Flow[bytes]:
         """Return the next block of the content: a full one, or what is left.
 
-        The deadline is for a full block, so single octets do not push it back.
+        The deadline is for a full block, so single octets do not push it back.  If the
+        reader is cancelled before it is full, it is for the next.
         """
-        blocks: list[bytes] = []
-        octets = 0
+        blocks = self._blocks
+        octets = sum(map(len, blocks))
         if not self._over:
             yield self._for_block
         while not self._over and octets < self._conn.limits.block:
@@ -608,6 +612,7 @@ class _Serving(Serving[Event, Application | AsyncApplication]):
             raise MessageAborted(str(self._end.refusal))
         if self._full:
             raise MessageAborted(str(_FULL))
+        self._blocks = []
         return b"".join(blocks)
 
     def _hold(self, octets: int) -> None:
