@@ -224,9 +224,9 @@ def _write_and_read(
         return
     *more, last, nothing = wire.split(b"\r\n")
     assert not nothing
-    reader = ReplyReader(len(more) + 1)
-    assert not any(reader.read(line, command, enhanced=enhanced) for line in more)
-    again = reader.read(last, command, enhanced=enhanced)
+    reader = ReplyReader(len(more) + 1, enhanced=enhanced)
+    assert not any(reader.read(line, command) for line in more)
+    again = reader.read(last, command)
     assert again is not None
     if enhanced and again.enhanced and not reply.enhanced:  # a server writes one always
         reply = replace(reply, enhanced=EnhancedCode(reply.code // 100, 0, 0))

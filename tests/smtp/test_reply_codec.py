@@ -58,8 +58,8 @@ def read_reply(
     lines: list[bytes], command: smtp.Command | None, *, enhanced: bool
 ) -> Reply:
     """Read the lines of one reply."""
-    reader = ReplyReader(len(lines))
-    *earlier, reply = [reader.read(line, command, enhanced=enhanced) for line in lines]
+    reader = ReplyReader(len(lines), enhanced=enhanced)
+    *earlier, reply = [reader.read(line, command) for line in lines]
     assert not any(earlier)
     assert reply is not None
     return reply
@@ -224,9 +224,9 @@ def test_what_can_be_made_is_written_and_read_back(enhanced: bool) -> None:
         wire = write_reply(reply, None, Limits(), enhanced=enhanced)
         *lines, last = wire.split(b"\r\n")
         assert last == b""
-        reader = ReplyReader(len(lines))
+        reader = ReplyReader(len(lines), enhanced=enhanced)
         for _ in range(2):  # nothing of the first is left
-            read = [reader.read(line, None, enhanced=enhanced) for line in lines]
+            read = [reader.read(line, None) for line in lines]
             assert read == [*[None] * (len(lines) - 1), reply]
 
     check()
@@ -458,17 +458,17 @@ def outcome(
     lines: list[bytes], command: smtp.Command, *, enhanced: bool
 ) -> list[Reply | str | None]:
     """Read lines, as far as they are those of a reply."""
-    reader = ReplyReader(2)
+    reader = ReplyReader(2, enhanced=enhanced)
     read: list[Reply | str | None] = []
     with suppress(ParseError):
-        read.extend(reader.read(line, command, enhanced=enhanced) for line in lines)
+        read.extend(reader.read(line, command) for line in lines)
     return read
 
 
 def test_what_is_long_is_not_remembered() -> None:
     reader = ReplyReader(1)
     line = b"250 " + b"x" * 61
-    read = [reader.read(line, smtp.Data(), enhanced=False) for _ in range(2)]
+    read = [reader.read(line, smtp.Data()) for _ in range(2)]
     assert read[0] == read[1] == Reply(250, ("x" * 61,))
     assert read[0].lines is not read[1].lines
 

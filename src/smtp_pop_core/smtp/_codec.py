@@ -379,7 +379,7 @@ def _tables(verbs: Iterable[Verb]) -> Tables:
 
     def writer(write: Callable[[Any], str]) -> Callable[[Codec, Any], str]:
         if write is _write_nothing:
-            return write  # as for DATA, which each message has
+            return _write_nothing  # as for DATA, which each message has
         return lambda _, command: write(command)
 
     readers = {each.name.encode(): (each.command, reader(each.read)) for each in verbs}

@@ -388,12 +388,11 @@ class Connection(Endpoint[Event]):
         longest = self.limits.reply_line
         if special and isinstance(asked, (Auth, AuthResponse)):  # challenges
             longest = max(longest, self.limits.auth_line)
-        enhanced = "ENHANCEDSTATUSCODES" in session.offered
         while (line := self._buffer.take_line(longest)) is not None:
             self._line = line
             if self._trace:
                 self._trace.reply(line)
-            reply = self._reader.read(line, asked, enhanced=enhanced)
+            reply = self._reader.read(line, asked)
             if reply is not None:
                 session.reply(reply)
                 self.last_reply = reply
@@ -433,6 +432,8 @@ class Connection(Endpoint[Event]):
         self.extensions = offers
         self._session.offered = offers.keywords
         self._codec.offer(offers)
+        if self.role is CLIENT:
+            self._reader.enhanced = "ENHANCEDSTATUSCODES" in offers
 
     def _next_command(self, state: State) -> Event | Signal:
         if self._dropping is not None:

@@ -47,24 +47,26 @@ class ReplyReader:
 
     Args:
         most: How many lines a reply may have.
+        enhanced: Whether ENHANCEDSTATUSCODES was offered.
+
+    Attributes:
+        enhanced: The same, from now on.
     """
 
-    __slots__ = ("_code", "_most", "_texts")
+    __slots__ = ("_code", "_most", "_texts", "enhanced")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, enhanced: bool = False) -> None:
         self._most = most
         self._code = b""
         self._texts: list[bytes] = []
+        self.enhanced = enhanced
 
-    def read(
-        self, line: bytes, command: Command | None, *, enhanced: bool
-    ) -> Reply | None:
+    def read(self, line: bytes, command: Command | None) -> Reply | None:
         """Read a line; return the reply if it was the last.
 
         Args:
             line: The line without its CRLF.
             command: What the reply answers.
-            enhanced: Whether ENHANCEDSTATUSCODES was offered.
 
         Raises:
             ParseError: It is no line of a reply, or of another one, or one too many.
@@ -72,17 +74,15 @@ class ReplyReader:
         kind = type(command)
         understood = None
         if kind in _ALIKE and len(line) <= _SHORT and not self._texts:
-            understood = _coded_again(line) if enhanced else _plain_again(line)
+            understood = _coded_again(line) if self.enhanced else _plain_again(line)
         if understood is None:
-            understood = self._add(line, kind, enhanced=enhanced)
+            understood = self._add(line, kind)
             if understood is None:
                 return None
         code, lines, status = understood
         return _reply(code, lines, status, command)
 
-    def _add(
-        self, line: bytes, kind: type[Command | None], *, enhanced: bool
-    ) -> "_Understood | None":
+    def _add(self, line: bytes, kind: type[Command | None]) -> "_Understood | None":
         uncoded = kind in _UNCODED
         split = _split_again if uncoded and len(line) <= _SHORT else _split
         code, last, text = split(line)
@@ -96,7 +96,7 @@ class ReplyReader:
         if not last:
             return None
         self._texts = []
-        return _understand(code, texts, coded=enhanced and not uncoded)
+        return _understand(code, texts, coded=self.enhanced and not uncoded)
 
 
 _Understood: TypeAlias = tuple[int, tuple[str, ...], EnhancedCode | None]
