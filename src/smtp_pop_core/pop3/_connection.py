@@ -77,6 +77,13 @@ _UNSAID: Final = frozenset({"TOP", "UIDL", "USER"})
 _UNASKED: Final = frozenset({*_UNSAID, "SASL", "STLS"})
 """What a client may ask for as long as the server has not answered CAPA."""
 
+_FIRST_PORTION: Final = 4_096
+"""Octets of a message that are taken first.
+
+Behind a short message that was pipelined many others may be there: to take them with it
+and to put them back is to copy them.
+"""
+
 _END: Final = EndOfMessage()
 _BARE_END: Final = EndOfMessage(bare=True)
 
@@ -136,6 +143,7 @@ class Connection(Endpoint[Event]):
         "_has_codes",
         "_idle_commands",
         "_known",
+        "_portion",
         "_reader",
         "_refused_commands",
         "_session",
@@ -188,6 +196,7 @@ class Connection(Endpoint[Event]):
         if tolerances.lf_line_ends and role is not SERVER:
             self._buffer = _LfBuffer()
         self._unstuffer = Unstuffer()
+        self._portion = 0  # octets of content that are taken next
         self._stuffer = Stuffer()
         self._connect_told = False
         self._bad_commands = 0
@@ -395,6 +404,7 @@ class Connection(Endpoint[Event]):
                     self._stuffer = Stuffer()
                 else:
                     self._unstuffer = Unstuffer()
+                    self._portion = min(_FIRST_PORTION, self.limits.block)
             case Utf8():
                 offers = self._known if self.role is SERVER else self.capabilities
                 offer = offers.get(Utf8Offer.tag)
@@ -502,9 +512,10 @@ class Connection(Endpoint[Event]):
     def _next_content(self) -> Event | Signal:
         unstuffer, buffer = self._unstuffer, self._buffer
         while not unstuffer.ended:
-            data = buffer.take(self.limits.block)
+            data = buffer.take(self._portion)
             if not data:
                 return NEED_DATA
+            self._portion = min(4 * self._portion, self.limits.block)
             block = unstuffer.feed(data)
             if unstuffer.ended:
                 buffer.put_back(unstuffer.rest)
