@@ -144,8 +144,8 @@ class Stuffer:
         """
         block = self._held + data
         wire = whole = block.removesuffix(b"\r")
-        if not surveyed:
-            wire = _with_crlf(whole, lf_ends_lines=lf_ends_lines)
+        if not surveyed and (ends := bare_ends(whole)):
+            wire = _with_crlf(whole, ends, lf_ends_lines=lf_ends_lines)
         self._held = block[len(whole) :]
         if not wire:
             return b""
@@ -204,7 +204,8 @@ class LineEnds:
         """
         block = self._held + data
         whole = block.removesuffix(b"\r")
-        text = _with_crlf(whole, lf_ends_lines=True)
+        ends = bare_ends(whole)
+        text = _with_crlf(whole, ends, lf_ends_lines=True) if ends else whole
         self._held = block[len(whole) :]
         if text:
             self._at_line_start = text.endswith(b"\n")
@@ -260,7 +261,7 @@ class Survey:
         """Look at octets that do not end between a CR and its LF."""
         if not block:
             return
-        ends = bare_ends(block.decode("latin-1"))
+        ends = bare_ends(block)
         self.size += len(block)
         self.eight_bit = self.eight_bit or not block.isascii()
         self.bare_cr = self.bare_cr or "\r" in ends
@@ -286,27 +287,28 @@ def _line_end_finder() -> IncrementalNewlineDecoder:
     return IncrementalNewlineDecoder(None, False)  # 50 ns less than by name
 
 
-def bare_ends(text: str) -> Collection[str]:
-    """Return the line ends of a text if there are others than CRLF, else ().
+def bare_ends(block: bytes) -> Collection[str]:
+    """Return the line ends of a block if there are others than CRLF, else ().
 
     A CR at its end counts as bare.
     """
     finder = IncrementalNewlineDecoder(None, False)  # by name it takes 0.1 us more
-    finder.decode(text, True)
+    finder.decode(block.decode("latin-1"), True)
     found = finder.newlines
     return () if found is None or found == "\r\n" else found
 
 
-def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
+def _with_crlf(block: bytes, ends: Collection[str], *, lf_ends_lines: bool) -> bytes:
     """Return a block in which every line ends with CRLF.
+
+    Args:
+        block: The block.
+        ends: Its line ends, of which one is bare.
+        lf_ends_lines: Make CRLF of a bare LF.
 
     Raises:
         ParseError: There is a bare CR, or a bare LF that ends no line.
     """
-    text = block.decode("latin-1")
-    ends = bare_ends(text)
-    if not ends:
-        return block
     if "\r" in ends:
         raise ParseError("content has a bare CR")
     if not lf_ends_lines:
@@ -315,5 +317,5 @@ def _with_crlf(block: bytes, *, lf_ends_lines: bool) -> bytes:
         return block.replace(b"\n", b"\r\n")
     # The decoder makes LF of CRLF twice as fast as bytes.replace.
     decoder = IncrementalNewlineDecoder(None, translate=True)
-    text = decoder.decode(text, final=True)
+    text = decoder.decode(block.decode("latin-1"), final=True)
     return text.encode("latin-1").replace(b"\n", b"\r\n")

@@ -556,7 +556,7 @@ def _first(block: bytes) -> MessageData:
     Raises:
         ParseError: There is a bare CR; one at its end is still open.
     """
-    bare = bare_ends(block.removesuffix(b"\r").decode("latin-1"))
+    bare = bare_ends(block.removesuffix(b"\r"))
     if "\r" in bare:
         raise ParseError("content has a bare CR")
     return checked_data(block, lf_ends_lines=True) if bare else surveyed(block)
