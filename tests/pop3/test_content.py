@@ -17,6 +17,22 @@ def test_a_message_is_read_in_blocks() -> None:
     assert len(blocks) > 2
 
 
+@pytest.mark.parametrize("length", [1, 4_094, 4_095, 4_096, 4_097, 20_480, 100_000])
+@pytest.mark.parametrize("last", [b"a\r\n", b"\r\n", b".\r\n", b".a\r\n"])
+def test_what_is_pipelined_behind_a_message_is_no_part_of_it(
+    length: int, last: bytes
+) -> None:
+    """However much of the buffer is taken as content first."""
+    content = b"a" * length + b"\r\n" + last
+    wire = b"+OK\r\n" + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    client = asking(RETR)
+    client.receive_data(2 * wire)
+    events = iter(client.next_event, EndOfMessage())
+    blocks = [event.data for event in events if isinstance(event, MessageData)]
+    assert b"".join(blocks) == content
+    assert client.trailing_data == wire
+
+
 @pytest.mark.parametrize(
     ("wire", "bare"),
     [(b"a\r\n.\r\n", False), (b"a\nb\r\n.\r\n", True), (b"a\rb\r\n.\r\n", True)],

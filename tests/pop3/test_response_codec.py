@@ -460,6 +460,18 @@ def test_a_challenge_is_written_and_read_back(data: bytes) -> None:
 LINES = st.text("0123456789 \r\nax", max_size=30)
 
 
+@given(st.dictionaries(NUMBERS, SIZES), st.dictionaries(NUMBERS, IDS))
+def test_a_listing_is_written_as_if_line_by_line(
+    sizes: dict[int, int], ids: dict[int, str]
+) -> None:
+    listed = Response(OK, data=pop3.Sizes(sizes))
+    lines = "".join(f"{number} {size}\r\n" for number, size in sizes.items())
+    assert write(listed, pop3.List()) == f"+OK\r\n{lines}.\r\n".encode()
+    listed = Response(OK, data=pop3.UniqueIds(ids))
+    lines = "".join(f"{number} {each}\r\n" for number, each in ids.items())
+    assert write(listed, pop3.Uidl()) == f"+OK\r\n{lines}.\r\n".encode()
+
+
 @given(st.sampled_from([pop3.List(), pop3.Uidl()]), LINES)
 def test_numbers_that_were_read_could_have_been_made(
     command: pop3.Command, lines: str

@@ -472,9 +472,8 @@ class Connection(Endpoint[Event]):
         return self._take(command, line)
 
     def _next_auth_response(self) -> Event | Signal:
-        limits = self.limits
         try:
-            line = self._buffer.take_line(limits.auth_line)
+            line = self._buffer.take_line(self.limits.auth_line)
         except LineTooLong:
             return self._bad(b"", TOO_LONG)
         if line is None:
@@ -483,8 +482,6 @@ class Connection(Endpoint[Event]):
             command = read_auth_response(line)
         except BadLine as error:
             return self._bad(line, error.response)
-        if self._refused_commands > limits.refused_commands:
-            return self._take_bad(line, TOO_MANY_REFUSED)
         return self._take(command, line)
 
     def _take_foreign(self, line: bytes) -> Command:

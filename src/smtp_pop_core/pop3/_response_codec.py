@@ -374,9 +374,10 @@ def _write_listing(data: _Written) -> bytes:
 
 
 def _by_turns(by_number: Mapping[int, object]) -> tuple[object, ...]:
-    """Return each number and what it has: to format all at once takes 3/4 of the time.
+    """Return each number and what it has, by turns, for one format.
 
-    To take the items apart would take a third of that.
+    That takes 0.8 of the time that a line each takes.  To put the items one behind the
+    other with `chain` would cost what it saves.
     """
     both: list[object] = [None] * (2 * len(by_number))
     both[::2] = by_number

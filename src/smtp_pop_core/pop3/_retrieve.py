@@ -123,10 +123,6 @@ def _piece(conn: Connection, told: Told | None) -> Flow[bytes]:
 
     The deadline is for a full block, so single octets do not push it back.
     """
-    if not conn.in_content:
-        if conn.closed:
-            raise MessageAborted("the connection was lost")
-        return b""
     blocks: list[bytes] = []
     octets = 0
     full = conn.limits.block
