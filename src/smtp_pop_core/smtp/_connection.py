@@ -13,11 +13,10 @@ from .._abnf import is_domain_or_literal
 from .._dots import Stuffer
 from .._endpoint import Endpoint
 from .._errors import LineTooLong, LocalProtocolError, OutOfOrder, ParseError
-from .._events import MessageData
+from .._events import MessageData, checked_data
 from .._foreign import foreign_protocol, foreign_start
 from .._limits import Limits
 from .._roles import CLIENT, NEED_DATA, PAUSED, SERVER, Role, Signal
-from .._values import unchecked
 from ._codec import (
     BadLine,
     Codec,
@@ -83,7 +82,6 @@ _OF_MESSAGES: Final = frozenset(
 )
 """What serves a message or its sender, or the end; all else is idle."""
 _TOLERANCES: Final = Tolerances()
-_data: Final = unchecked(MessageData)
 _END_OF_MESSAGE: Final = EndOfMessage()
 _is_domain_or_literal: Final = lru_cache(maxsize=64)(is_domain_or_literal)
 """Of our own name, which is the same for many connections."""
@@ -575,7 +573,7 @@ class Connection(Endpoint[Event]):
         if block:
             if self._trace:
                 self._trace.content("C", block, len(block))
-            return _data(block)
+            return checked_data(block)
         session = self._session
         if session.chunk if in_chunk else not content.ended:
             return NEED_DATA
