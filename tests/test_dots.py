@@ -492,6 +492,19 @@ def test_a_survey_finds_what_a_slow_look_finds(
     assert found.bare_lf is bool(re.search(rb"(?<!\r)\n", content))
 
 
+@pytest.mark.parametrize("after", [b"", b"a", b"a" * 300_000])
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r", b"\n", b"\n\r", b"\r\n\r", b"\r\r\n"])
+@pytest.mark.parametrize("before", [262_142, 262_143, 262_144, 524_287])
+def test_a_survey_finds_it_around_the_cuts_of_a_large_content(
+    before: int, ends: bytes, after: bytes
+) -> None:
+    """It is looked at in pieces of 262,144 octets."""
+    content = b"a" * before + ends + after
+    found = survey([content])
+    assert found.bare_cr is bool(re.search(rb"\r(?!\n)", content))
+    assert found.bare_lf is bool(re.search(rb"(?<!\r)\n", content))
+
+
 @given(TEXTS | LF_TEXTS)
 def test_the_size_surveyed_is_the_size_received(content: bytes) -> None:
     wire = stuff([content], lf_ends_lines=True)

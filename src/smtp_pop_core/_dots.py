@@ -18,6 +18,7 @@ _END: Final = b"\r\n.\r\n"
 # To ask whether bytes hold bytes, or begin or end with them, takes longer.
 _DOT: Final = ord(".")
 _LF: Final = ord("\n")
+_PIECE: Final = 262_144  # octets, of which a decoded copy is small
 # What may stand at the end of a block and matters for the next one, longest first.
 _BEGUN: Final = tuple(_END[:length] for length in (4, 3, 2, 1))
 
@@ -293,9 +294,20 @@ def bare_ends(block: bytes) -> Collection[str]:
     A CR at its end counts as bare.
     """
     finder = IncrementalNewlineDecoder(None, False)  # by name it takes 0.1 us more
-    finder.decode(block.decode("latin-1"), True)
+    if len(block) > _PIECE:
+        _decode_large(finder, block)
+    else:
+        finder.decode(block.decode("latin-1"), True)
     found = finder.newlines
     return () if found is None or found == "\r\n" else found
+
+
+def _decode_large(finder: IncrementalNewlineDecoder, block: bytes) -> None:
+    """Decode a block with no copy of all of it, which takes nine tenths of the time."""
+    octets = memoryview(block)
+    for start in range(0, len(block), _PIECE):
+        finder.decode(str(octets[start : start + _PIECE], "latin-1"))
+    finder.decode("", True)
 
 
 def _with_crlf(block: bytes, ends: Collection[str], *, lf_ends_lines: bool) -> bytes:
