@@ -93,7 +93,13 @@ def cpu(contender: Contender, count: int) -> float:
 
 
 def repetitions(contender: Contender, seconds: float) -> int:
-    """Return how many repetitions take about so long; the first one warms up."""
+    """Return how many repetitions take about so long; the first one warms up.
+
+    What is done for the first time takes long, and says nothing: expressions are
+    compiled, and rooms are opened.
+    """
+    if seconds:
+        cpu(contender, 1)
     count = 1
     while (spent := cpu(contender, count) * count) < seconds / 2 and count < _MOST:
         faster = min(16, seconds / max(spent, 1e-6))
