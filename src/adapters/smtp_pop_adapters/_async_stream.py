@@ -24,7 +24,7 @@ Heard: TypeAlias = Callable[[], bool]
 
 _PIECE: Final = 65_536  # octets that are handed to the wire in one go
 _LINGER: Final = 2.0  # seconds that a peer has to take our last words
-_IN_A_ROW: Final = 8  # reads that need not wait, before others run
+_IN_A_ROW: Final = 16  # reads and writes that need not wait, before others run
 _UNTAKEN: Final = 1_048_576  # octets of TLS itself that a peer may leave untaken
 
 
@@ -219,8 +219,7 @@ class Stream:
     __slots__ = (
         "_deadline",
         "_early",
-        "_hurry",
-        "_ran_on",
+        "_in_a_row",
         "_resting",
         "_runtime",
         "_stop",
@@ -235,8 +234,7 @@ class Stream:
         self._deadline = Deadline(runtime.clock())
         self._early: bytes | None = None  # received, but not asked for yet
         self._resting = False  # in a wait that can be interrupted
-        self._ran_on = False  # since the last read there was a write
-        self._hurry = 0  # how many reads in a row had not to wait
+        self._in_a_row = 0  # reads and writes since others have run
         self._tls: Tls | None = None
         if stop is not None:
             stop.add(wire.wake)
@@ -286,7 +284,7 @@ class Stream:
             waited = True
             await self.arrival()
         if not waited:  # others must run even if there is always something
-            await self._runtime.checkpoint()
+            await self.give_way()
         return self.take(most)
 
     def has_spoken(self, most: int | None = None) -> bool:
@@ -299,7 +297,7 @@ class Stream:
             TimeoutError: The deadline has passed.
             Stopping: Once, when the server is about to end.
         """
-        self._ran_on = self._resting = False
+        self._resting = False
         self._heed_stop()
         self._deadline.check()  # also a peer that never pauses has one
         return self._has_spoken(most)
@@ -317,7 +315,7 @@ class Stream:
         Args:
             heard: As for `Wire.wait`.
         """
-        self._hurry = 0
+        self._in_a_row = 0
         self._resting = self._stop is not None
         # not awaited here, in a frame that each idle session would keep
         return self._wire.wait(
@@ -326,19 +324,19 @@ class Stream:
 
     def wait_on(self) -> None:
         """Prolong the wait for the peer."""
-        self._hurry = 0
+        self._in_a_row = 0
         self._resting = self._stop is not None
         self._wire.wait_on(self._deadline.until)
 
     async def give_way(self) -> None:
         """Let others run."""
-        self._hurry = 0
+        self._in_a_row = 0
         await self._runtime.checkpoint()
 
     def must_give_way(self) -> bool:
-        """Count a read that had not to wait; return whether others have to run now."""
-        self._hurry += 1
-        return self._hurry >= _IN_A_ROW
+        """Count what need not wait; return whether others have to run before it."""
+        self._in_a_row += 1
+        return self._in_a_row > _IN_A_ROW
 
     async def heed_cancel(self) -> None:
         """Be cancelled if that is wanted; others need not run."""
@@ -355,9 +353,10 @@ class Stream:
         """
         wire = self._wire
         blind = heed and not wire.at_once
-        if self._ran_on or blind or not data or len(data) > _PIECE:
+        if blind or len(data) > _PIECE or self.must_give_way():
             return data
-        self._ran_on = True
+        if not data:
+            return self._has_spoken() if heed else data
         if heed and not wire.gone and self._has_spoken():
             return True
         if not wire.gone:
@@ -383,15 +382,15 @@ class Stream:
         """
         wire = self._wire
         blind = heed and not wire.at_once
-        if self._ran_on or blind:
-            await self._runtime.checkpoint()
+        if self._in_a_row or blind:
+            await self.give_way()
             if blind:  # what has arrived by now is known after one more
                 await self._runtime.checkpoint()
                 if self._early is None:
                     await wire.hear()
-        else:  # a read lets others run, so not each write has to: a turn takes 15 us
+        else:
             await self._runtime.heed_cancel()
-        self._ran_on = True
+        self._in_a_row += 1
         if heed and not (data or wire.unsent):
             return self._has_spoken()
         left = memoryview(data)
