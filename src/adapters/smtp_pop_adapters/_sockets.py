@@ -69,12 +69,19 @@ class Stream:
         self._stop = stop
         self._hearing = self._watch(_READ)
         self._deadline = Deadline(time.monotonic)
-        # There are as many as reads and writes, so no method stands in between.
-        self.set_deadline = self._deadline.set
         self._early: bytes | None = None  # received, but not asked for yet
         self._begun = b""  # of a record of TLS that is half sent
         self._rest = threading.Lock()
         self._resting = False  # in a wait that can be interrupted
+
+    def set_deadline(self, seconds: float | None, *, idle: bool = False) -> None:
+        """Let reads and writes together take so many seconds from now.
+
+        Args:
+            seconds: How many; None: there is no bound.
+            idle: Whether nothing would be lost if the peer had to go.
+        """
+        self._deadline.set(seconds, idle=idle)
 
     @property
     def idle_since(self) -> float | None:
