@@ -141,6 +141,39 @@ async def test_what_a_flow_raises_when_the_peer_speaks_is_raised(kit: Kit) -> No
         assert str(await outcome.result()) == "b'nonsense'"
 
 
+async def test_a_write_that_need_not_wait_has_a_deadline_too(kit: Kit) -> None:
+    def flow() -> Flow[bool]:
+        try:
+            yield Write(b"hello")
+        except TimeoutError:
+            return False
+        return True
+
+    async with pair(kit) as (stream, peer):
+        driver = Driver(kit.runtime, stream)
+        with stream.within(0):
+            assert await driver.run(flow()) is False
+        assert await driver.run(flow()) is True
+        assert peer.recv(100) == b"hello"
+
+
+@pytest.mark.parametrize("heed", [False, True])
+async def test_a_flow_whose_peer_has_gone_writes_to_nobody_and_reads_the_end(
+    kit: Kit, heed: bool
+) -> None:
+    def flow() -> Flow[list[object]]:
+        answers: list[object] = []
+        for _ in range(3):
+            answers += [(yield Write(b"hello", heed)), (yield Read())]
+        return answers
+
+    async with pair(kit) as (stream, peer):
+        peer.sendall(b"bye")
+        peer.close()
+        answers = await Driver(kit.runtime, stream).run(flow())
+        assert answers == [heed, b"bye", heed, b"", heed, b""]
+
+
 @pytest.mark.parametrize("early", [0, 30, 60])
 async def test_others_run_while_a_flow_does_nothing_but_read(
     kit: Kit, early: int
