@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ._values import unchecked
+from ._values import quick, unchecked
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MessageData:
     """A block of a message's content, without the transparency of the wire.

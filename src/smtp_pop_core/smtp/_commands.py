@@ -20,7 +20,7 @@ from .._abnf import (
     upper,
 )
 from .._expressions import expression
-from .._values import unchecked
+from .._values import quick, unchecked
 from ..sasl import is_mechanism_name
 from ._grammar import is_forward_path, is_reverse_path
 from ._replies import Command, Reply
@@ -127,6 +127,7 @@ class Lhlo(Command):
         _check_domain(self.domain)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Mail(Command):
     """MAIL FROM: begin a mail transaction.  RFC 5321 section 4.1.1.2.
@@ -183,6 +184,7 @@ class Mail(Command):
             _check_extra(self.extra)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Rcpt(Command):
     """RCPT TO: name one recipient.  RFC 5321 section 4.1.1.3.
@@ -369,6 +371,7 @@ class EndOfChunk(Command):
     refusal: Reply | None = field(default=None, compare=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EndOfMessage(Command):
     """The end of the content, which the server answers.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from .._values import quick
 from ._replies import Command, InDoubt, Rejected, Reply
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Outcome(Enum):
     IN_DOUBT = "in doubt"  # the connection was lost before the last reply
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RecipientResult:
     """What became of a message for one recipient.
@@ -59,6 +61,7 @@ class RecipientResult:
         return advise(self.reply) if self.temporary and self.reply else None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class MailResult:
     """What became of a message.
