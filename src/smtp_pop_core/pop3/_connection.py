@@ -140,6 +140,7 @@ class Connection(Endpoint[Event]):
         "_bad_commands",
         "_codec",
         "_connect_told",
+        "_first_portion",
         "_has_codes",
         "_idle_commands",
         "_known",
@@ -196,7 +197,8 @@ class Connection(Endpoint[Event]):
         if tolerances.lf_line_ends and role is not SERVER:
             self._buffer = _LfBuffer()
         self._unstuffer = Unstuffer()
-        self._portion = 0  # octets of content that are taken next
+        self._first_portion = min(_FIRST_PORTION, limits.block)
+        self._portion = self._first_portion  # octets of content that are taken next
         self._stuffer = Stuffer()
         self._connect_told = False
         self._bad_commands = 0
@@ -404,7 +406,7 @@ class Connection(Endpoint[Event]):
                     self._stuffer = Stuffer()
                 else:
                     self._unstuffer = Unstuffer()
-                    self._portion = min(_FIRST_PORTION, self.limits.block)
+                    self._portion = self._first_portion
             case Utf8():
                 offers = self._known if self.role is SERVER else self.capabilities
                 offer = offers.get(Utf8Offer.tag)
@@ -512,10 +514,11 @@ class Connection(Endpoint[Event]):
             data = buffer.take(self._portion)
             if not data:
                 return NEED_DATA
-            self._portion = min(4 * self._portion, self.limits.block)
             block = unstuffer.feed(data)
             if unstuffer.ended:
                 buffer.put_back(unstuffer.rest)
+            else:
+                self._portion = min(4 * self._portion, self.limits.block)
             if block:
                 if self._trace:
                     self._trace.content("S", block, len(block))
