@@ -166,8 +166,9 @@ _STANDARD: Final = _places(())
 _CONNECT: Final = Connect()
 _KEPT: Final = frozenset({Mail, Bdat, BdatLast, EndOfMessage})
 """Of which something is kept, once they were said."""
-_WITHOUT_RECIPIENTS: Final = frozenset({Mail, Rset, Ehlo, Helo, Lhlo})
-_NOTED: Final = _WITHOUT_RECIPIENTS | {EndOfMessage, Auth, AuthResponse, Xclient}
+_NOTED: Final = frozenset(
+    {Mail, Rset, Ehlo, Helo, Lhlo, EndOfMessage, Auth, AuthResponse, Xclient}
+)
 """Of which something is kept, once they were answered."""
 _NEEDS: Final[Mapping[type[Command], str]] = {
     StartTls: "STARTTLS",
@@ -430,13 +431,13 @@ class Session:
             self.recipients = 0
         elif digit != 2:
             pass
-        elif kind in _WITHOUT_RECIPIENTS:
-            self.recipients = 0
-        elif isinstance(command, (Auth, AuthResponse)):
+        elif kind is Auth or kind is AuthResponse:
             self.authenticated = True
         elif isinstance(command, Xclient):
             self.authenticated = isinstance(command.login, str)
             self._forget()
+        else:  # a transaction begins, or is forgotten
+            self.recipients = 0
 
     def begin_tls(self) -> None:
         """Forget what was said without TLS.  RFC 3207 section 4.2.
