@@ -118,7 +118,7 @@ class Endpoint(ABC, Generic[E]):
             LocalProtocolError: There was a b"" before.
             TypeError: They are no octets.
         """
-        if not isinstance(data, _OCTETS):
+        if type(data) is not bytes and not isinstance(data, _OCTETS):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not data:
             self._eof = True

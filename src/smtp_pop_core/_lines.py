@@ -57,14 +57,17 @@ class LineBuffer:
 
     def take(self, limit: int) -> bytes:
         """Remove what is there, up to limit octets, and return it."""
-        data, start = self._data, self._start
-        if len(data) - start > limit or isinstance(data, bytearray):
+        data = self._data
+        if not data:
+            return b""
+        start = self._start
+        if len(data) - start > limit or type(data) is not bytes:
             taken = self.peek(limit)
             self.drop(len(taken))
             return taken
         self._data = b""
         self._start = self._searched = 0
-        return data[start:]
+        return data[start:] if start else data
 
     def put_back(self, data: bytes) -> None:
         """Put the last octets of what was just taken where they were."""
@@ -94,8 +97,9 @@ class LineBuffer:
         start = self._start
         end = data.find(b"\r\n", self._searched)
         if 0 <= end <= start + limit - 2:
-            self._start = self._searched = end + 2
-            if end + 2 == len(data):
+            if end + 2 < len(data):
+                self._start = self._searched = end + 2
+            else:
                 self._data = b""
                 self._start = self._searched = 0
             line = data[start:end]

@@ -72,7 +72,7 @@ from ._profile import RELAY, Profile
 from ._repertoire import Offers, repertoire_of
 from ._replies import Command, Reply
 from ._reply_codec import ReplyReader, write_reply
-from ._state import NotOffered, Session, State
+from ._state import CONTENT, NotOffered, Session, State
 from ._tolerances import Tolerances
 from ._trace import Trace
 
@@ -368,15 +368,13 @@ class Connection(Endpoint[Event]):
         """Understand what is neither a command nor the reply to one."""
         if state is _CLOSED:
             return None
+        if self.role is CLIENT and state is not _TLS:
+            return self._next_reply()
+        if state in CONTENT:
+            return PAUSED if self._session.unanswered else self._next_content(state)
         if state is _TLS:
             return NEED_DATA if self._eof else PAUSED
-        if self.role is CLIENT:
-            return self._next_reply()
-        if self._session.unanswered:
-            return PAUSED
-        if state is _AUTH:
-            return self._next_auth_response()
-        return self._next_content(state)
+        return PAUSED if self._session.unanswered else self._next_auth_response()
 
     def _next_reply(self) -> Reply | Signal:
         session = self._session
