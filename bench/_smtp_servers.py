@@ -81,6 +81,13 @@ class OurConnection:
 
 
 TAKEN: Final = smtp.Reply(250, ("Taken",))
+_REPLIES: Final[dict[type, smtp.Reply]] = {
+    smtp.Mail: smtp.Reply(250, ("Sender OK",)),
+    smtp.Rcpt: smtp.Reply(250, ("Recipient OK",)),
+    smtp.Data: smtp.Reply(354, ("Go on, and end with a dot",)),
+    smtp.EndOfMessage: TAKEN,
+}
+"""What a server that takes every message has to say, made once."""
 
 
 def _answer(conn: smtp.Connection, reads: Any) -> bytes:
@@ -89,7 +96,10 @@ def _answer(conn: smtp.Connection, reads: Any) -> bytes:
     for data in reads:
         conn.receive_data(data)
         while (event := conn.next_event()) is not NEED_DATA:
-            if isinstance(event, smtp.Command):
+            reply = _REPLIES.get(type(event))
+            if reply is not None:
+                last = conn.send(reply)
+            elif isinstance(event, smtp.Command):
                 last = conn.send(conn.default_reply(event))
             elif type(event) is not MessageData:
                 return last
