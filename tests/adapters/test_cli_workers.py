@@ -20,6 +20,8 @@ _workers._PAUSE = float(os.environ.get("PAUSE", "1"))
 
 def work(share):
     os.write(1, f"{os.getpid()} {share}\\n".encode())
+    if share == "held back":
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     if share != "lame":
         signal.sigwait({signal.SIGTERM})
     if share == "bad":
@@ -54,8 +56,8 @@ class Running:
 
     def next(self) -> tuple[str, int]:
         """The next process that has begun: its share and number."""
-        pid, share = line_of(self.process.stdout).split()
-        return share, int(pid)
+        pid, share = line_of(self.process.stdout).split(maxsplit=1)
+        return share.strip(), int(pid)
 
     def wait(self) -> tuple[int, str]:
         _, err = self.process.communicate(timeout=30)
@@ -82,6 +84,12 @@ def test_all_end_with_the_one_above_them(number: int) -> None:
     with running("a", "b", "c") as it:
         assert set(it.pids) == {"a", "b", "c"}
         it.process.send_signal(number)
+        assert it.wait() == (0, "")
+
+
+def test_signals_are_held_back_until_the_work_can_end_by_them() -> None:
+    with running("held back") as it:
+        it.process.send_signal(signal.SIGTERM)
         assert it.wait() == (0, "")
 
 

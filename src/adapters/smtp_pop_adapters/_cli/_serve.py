@@ -21,6 +21,7 @@ from .._tls import first_certificate
 from ..maildir_application import MaildirReaders, MaildirUsers
 from ._adapters import ADAPTERS, Adapter, Listening, adapter_of
 from ._listeners import KINDS, Kind, Share, close_others, open_shares
+from ._signals import let_come
 from ._users import make_logins, make_users, read_users
 from ._values import Endpoint, NetworkList, endpoint, reason
 from ._workers import Workers
@@ -286,6 +287,7 @@ async def _serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with adapter.signals() as wait_for_signal, AsyncExitStack() as stack:
+        let_come()
         servers = [
             await stack.enter_async_context(service.serve(adapter, kind, listeners))
             for kind, listeners in share

@@ -5,11 +5,18 @@ A second one does what it does without us.
 
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def let_come() -> None:
+    """Let both come, now that they are caught, where a worker has held them back."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 @contextmanager

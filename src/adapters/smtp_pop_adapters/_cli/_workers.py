@@ -29,7 +29,8 @@ class Workers(Generic[T]):
 
     Args:
         shares: What each process works on.
-        work: Called there with its share; it ends after SIGTERM.
+        work: Called there with its share; it ends after SIGTERM.  That and SIGINT are
+            held back until it lets them come, as it could not end well before.
     """
 
     def __init__(self, shares: Sequence[T], work: Callable[[T], None]) -> None:
@@ -68,7 +69,7 @@ class Workers(Generic[T]):
         try:
             os.close(self._ours)
             os.setpgid(0, 0)  # else it would hear a ^C twice
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, {*self._mask, *ENDING})
             threading.Thread(target=self._end_alone, daemon=True).start()
             self._work(share)
             code = 0
