@@ -86,7 +86,8 @@ class Outcome:
 def cpu(contender: Contender, count: int) -> float:
     """Return the CPU seconds that one of so many repetitions takes."""
     run = contender.prepare(count)
-    gc.collect()
+    if gc.get_freeze_count():  # else it would look at all that there is
+        gc.collect()
     start = time.process_time()
     run()
     return (time.process_time() - start) / count
@@ -111,8 +112,9 @@ def compare(group: Group, effort: Effort, outcome: Outcome) -> None:
     """Let the contenders of a group take turns."""
     if group.octets:
         outcome.octets[group.name] = group.octets
-    gc.collect()
-    gc.freeze()  # what was there before costs nobody anything
+    if effort.seconds:  # else nobody wants to know how long it takes
+        gc.collect()
+        gc.freeze()  # what was there before costs nobody anything
     counts = [repetitions(each, effort.seconds) for each in group.contenders]
     for _ in range(effort.rounds):
         for contender, count in zip(group.contenders, counts, strict=True):

@@ -489,13 +489,13 @@ def test_a_server_behind_a_proxy_speaks_after_its_header(
     root: Path, protocol: str, networks: str, answer: bytes
 ) -> None:
     arguments = ("--maildir", str(root), f"--{protocol}", "127.0.0.1:0")
-    with (
-        Serving(*arguments, "--proxy-protocol", networks) as it,
-        socket.create_connection((it.host, it.port), 30) as sock,
-        sock.makefile("rb") as replies,
-    ):
-        sock.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
-        *said, goodbye = replies
+    with Serving(*arguments, "--proxy-protocol", networks) as it:
+        with (
+            socket.create_connection((it.host, it.port), 30) as sock,
+            sock.makefile("rb") as replies,
+        ):
+            sock.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
+            *said, goodbye = replies
         assert said[-1].startswith(answer)
         assert goodbye.startswith(b"221 ")
         assert it.end() == (0, "", "")
@@ -509,13 +509,13 @@ def test_a_proxy_may_speak_for_its_clients(
     root: Path, protocol: str, networks: str, code: int
 ) -> None:
     arguments = ("--maildir", str(root), f"--{protocol}", "127.0.0.1:0")
-    with (
-        Serving(*arguments, "--xclient", networks) as it,
-        socket.create_connection((it.host, it.port), 30) as sock,
-        sock.makefile("rb") as replies,
-    ):
-        sock.sendall(b"XCLIENT ADDR=192.0.2.1\r\nQUIT\r\n")
-        _, answer, goodbye = replies
+    with Serving(*arguments, "--xclient", networks) as it:
+        with (
+            socket.create_connection((it.host, it.port), 30) as sock,
+            sock.makefile("rb") as replies,
+        ):
+            sock.sendall(b"XCLIENT ADDR=192.0.2.1\r\nQUIT\r\n")
+            _, answer, goodbye = replies
         assert answer.startswith(b"%d " % code)
         assert goodbye.startswith(b"221 ")
         assert it.end() == (0, "", "")
