@@ -18,6 +18,7 @@ from smtp_pop_core import (
     Signal,
     pop3,
 )
+from smtp_pop_core._foreign import foreign_start
 from smtp_pop_core.pop3 import (
     MORE,
     OK,
@@ -99,7 +100,10 @@ def _hear(choice: int, cut: tuple[bytes, ...]) -> _Heard:
     for piece in cut:
         server.receive_data(piece)
         wire += _drain(server, said)
-    rest, state = server.trailing_data, server.state
+    # how much there is of another protocol's first line depends on the cut
+    bad = (each for each in said if isinstance(each, pop3.BadCommand))
+    foreign = any(foreign_start(each.line) for each in bad)
+    rest, state = b"" if foreign else server.trailing_data, server.state
     facts = (
         *(server.tls, server.authenticated, server.utf8, server.last_response),
         *(server.unanswered, server.mechanisms, dict(server.capabilities)),

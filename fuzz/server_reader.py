@@ -19,6 +19,7 @@ from smtp_pop_core import (
     Signal,
     smtp,
 )
+from smtp_pop_core._foreign import foreign_start
 from smtp_pop_core.smtp import Connection, Event, Reply, State
 
 _NARROW: Final = Limits(
@@ -88,7 +89,10 @@ def _hear(server: Connection, cut: tuple[bytes, ...]) -> _Heard:
     for piece in cut:
         server.receive_data(piece)
         _drain(server, said)
-    rest, state = server.trailing_data, server.state
+    # how much there is of another protocol's first line depends on the cut
+    bad = (each for each in said if isinstance(each, smtp.BadCommand))
+    foreign = any(foreign_start(each.line) for each in bad)
+    rest, state = b"" if foreign else server.trailing_data, server.state
     facts = (
         *(server.recipients, server.mails, server.last_reply, server.authenticated),
         *(server.unanswered, server.replies_due, dict(server.extensions)),
