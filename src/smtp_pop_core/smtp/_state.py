@@ -245,7 +245,7 @@ class Session:
         self.messages = 0
         self.chunk = 0
         self.here = self._ahead = self._places[State.CONNECTING]
-        self.take(_CONNECT)
+        self.command(_CONNECT)
 
     @property
     def state(self) -> State:
